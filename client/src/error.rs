@@ -149,10 +149,10 @@ impl ClientError {
         matches!(self, Self::Refused { status: 404, code, .. } if code.ends_with("_not_found"))
     }
 
-    /// Returns whether values of the request do not fit: parameters of a pipeline, or a key that was used before.
+    /// Returns whether values of the request do not fit: parameters of a pipeline, a filter, or a key that was used before.
     #[must_use]
     pub fn is_unfit(&self) -> bool {
-        matches!(self, Self::Refused { status, code, .. } if *status == 422 || code == "key_used")
+        matches!(self, Self::Refused { status, code, .. } if *status == 422 || code == "key_used" || code == "invalid_filter")
     }
 }
 

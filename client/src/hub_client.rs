@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use bue_model::bulk::{BulkRequest, BulkView};
+use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
 use bue_model::log::{LogBatch, LogSelection, LogWatch};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::rerun::RunPlanView;
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
-    MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView, WorkerView,
+    MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunPage, RunView, Submission, Verdict, WhyView,
+    WorkerView,
 };
 use bue_model::{JobId, RunId, ValueRef};
 use bytes::Bytes;
@@ -293,7 +296,15 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn runs(&self) -> Result<Vec<RunView>, ClientError> {
-        decode_json(&self.get("/v1/runs".to_owned(), REQUEST_TIMEOUT).await?)
+        Ok(self.run_page(&[]).await?.runs)
+    }
+
+    /// Returns a page of runs, newest first. `filters` are names and values of the parameters of `GET /v1/runs`.
+    ///
+    /// # Errors
+    /// A filter is refused, or the hub cannot be reached.
+    pub async fn run_page(&self, filters: &[(&str, &str)]) -> Result<RunPage, ClientError> {
+        decode_json(&self.get(format!("/v1/runs{}", query_of(filters)), REQUEST_TIMEOUT).await?)
     }
 
     /// Returns the latest run; `None` if the hub has no runs.
@@ -301,8 +312,7 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn latest_run(&self) -> Result<Option<RunView>, ClientError> {
-        let runs: Vec<RunView> = decode_json(&self.get("/v1/runs?limit=1".to_owned(), REQUEST_TIMEOUT).await?)?;
-        Ok(runs.into_iter().next())
+        Ok(self.run_page(&[("limit", "1")]).await?.runs.into_iter().next())
     }
 
     /// Returns the runs whose ids begin with these hexadecimal digits, at most `limit`.
@@ -310,8 +320,54 @@ impl HubClient {
     /// # Errors
     /// These are no such digits, there are fewer than four, or the hub cannot be reached.
     pub async fn runs_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<RunView>, ClientError> {
-        let prefix = percent_encoded(prefix, QUERY);
-        decode_json(&self.get(format!("/v1/runs?id={prefix}&limit={limit}"), REQUEST_TIMEOUT).await?)
+        Ok(self.run_page(&[("id", prefix), ("limit", &limit.to_string())]).await?.runs)
+    }
+
+    /// Returns a page of the failures of all runs in groups. `filters` are names and values of the parameters of `GET /v1/errors`.
+    ///
+    /// # Errors
+    /// A filter is refused, or the hub cannot be reached.
+    pub async fn failure_groups(&self, filters: &[(&str, &str)]) -> Result<FailureGroupPage, ClientError> {
+        let query = query_of(&[&[("group", "1")], filters].concat());
+        decode_json(&self.get(format!("/v1/errors{query}"), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns a page of the failed jobs of all runs, those that failed last first, with filters as for
+    /// [`failure_groups`](Self::failure_groups).
+    ///
+    /// # Errors
+    /// A filter is refused, or the hub cannot be reached.
+    pub async fn failed_jobs(&self, filters: &[(&str, &str)]) -> Result<FailedJobPage, ClientError> {
+        decode_json(&self.get(format!("/v1/errors{}", query_of(filters)), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Cancels runs, or counts those that would be cancelled; up to 1,000 with one request.
+    ///
+    /// # Errors
+    /// The filter is refused, or the hub cannot be reached. Not sent again if the answer was lost.
+    pub async fn cancel_runs(&self, request: &BulkRequest) -> Result<BulkView, ClientError> {
+        self.bulk("/v1/runs:cancel", request).await
+    }
+
+    /// Resets failed jobs of runs, or counts those that would be reset; of up to 1,000 runs with one request.
+    ///
+    /// # Errors
+    /// The filter is refused, or the hub cannot be reached. Not sent again if the answer was lost.
+    pub async fn reset_runs(&self, request: &BulkRequest) -> Result<BulkView, ClientError> {
+        self.bulk("/v1/runs:reset", request).await
+    }
+
+    /// Deletes runs that have ended, or counts those that would be deleted; up to 1,000 with one request.
+    ///
+    /// # Errors
+    /// The filter is refused, or the hub cannot be reached. Not sent again if the answer was lost.
+    pub async fn delete_runs(&self, request: &BulkRequest) -> Result<BulkView, ClientError> {
+        self.bulk("/v1/runs:delete", request).await
+    }
+
+    async fn bulk(&self, path: &str, request: &BulkRequest) -> Result<BulkView, ClientError> {
+        let body = serde_json::to_string(request).map_err(|error| ClientError::Encode(error.to_string()))?;
+        decode_json(&self.post_json(path.to_owned(), body, request.dry_run).await?)
     }
 
     /// Returns a page of a run's jobs, in the order of their numbers.
@@ -325,6 +381,10 @@ impl HubClient {
         }
         if let Some(state) = query.state {
             path.push_str(&format!("&state={}", state.name()));
+        }
+        if !query.rounds.is_empty() {
+            let rounds: Vec<_> = query.rounds.iter().map(u64::to_string).collect();
+            path.push_str(&format!("&round={}", rounds.join(".")));
         }
         if let Some(after) = query.after {
             path.push_str(&format!("&after={after}"));
@@ -507,6 +567,16 @@ impl HubClient {
         }
         let request = request(Method::POST, path.to_owned(), retry_policy, timeout);
         self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await
+    }
+}
+
+/// Returns a query, with its `?` unless it is empty.
+fn query_of(parameters: &[(&str, &str)]) -> String {
+    let pair =
+        |(name, value): &(&str, &str)| format!("{}={}", percent_encoded(name, QUERY), percent_encoded(value, QUERY));
+    match parameters.is_empty() {
+        true => String::new(),
+        false => format!("?{}", parameters.iter().map(pair).collect::<Vec<_>>().join("&")),
     }
 }
 

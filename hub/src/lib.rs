@@ -52,6 +52,9 @@ pub use commit_metrics::CommitMetrics;
 pub use durability::Durability;
 pub use error::HubError;
 pub use jobs::counts::tally::Tally;
+pub use jobs::views::failed_list::{FailedList, FailedQuery};
+pub use jobs::views::position::{ParsePositionError, Position};
+pub use jobs::views::run_list::{FailedFilter, ListedRun, NamePattern, RunList, RunQuery};
 pub use lease_key::LeaseKey;
 pub use notifications::{Notifications, WorkerNews};
 pub use pipelines::Invocation;
@@ -65,6 +68,6 @@ pub use schedules::request::{Others, ScheduleAction, ScheduleUpdate, UpdateMode}
 pub use schedules::spec::ScheduleSpec;
 pub use sqlite::SqliteStore;
 pub use store::{
-    ExpiredJobs, ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES,
-    StoreFuture,
+    ExpiredJobs, ISOLATION_MS, JobResult, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs,
+    SUSPECT_RELEASES, StoreFuture,
 };

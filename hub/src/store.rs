@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -24,6 +25,8 @@ use futures_util::future::BoxFuture;
 
 use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
+use crate::jobs::views::failed_list::{FailedList, FailedQuery};
+use crate::jobs::views::run_list::{RunList, RunQuery};
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
@@ -159,7 +162,19 @@ pub trait JobStore: Send + Sync {
     fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>>;
 
     /// Returns the latest runs, newest first, at most `limit`.
-    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>>;
+    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
+        let page = self.run_page(RunQuery { limit, ..RunQuery::default() });
+        Box::pin(async move { Ok(page.await?.runs.into_iter().map(|listed| listed.run).collect()) })
+    }
+
+    /// Returns a page of the runs that a query matches, newest first by the time of their creation.
+    fn run_page(&self, query: RunQuery) -> StoreFuture<'_, RunList>;
+
+    /// Returns a page of the failed jobs of all runs, those that failed last first.
+    fn failed_page(&self, query: FailedQuery) -> StoreFuture<'_, FailedList>;
+
+    /// Returns the failed jobs of all runs in groups of the same step and the same first line of the message.
+    fn failure_groups(&self, query: FailedQuery) -> StoreFuture<'_, FailureGroupPage>;
 
     /// Returns a page of a run's results.
     fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>>;
@@ -172,6 +187,9 @@ pub trait JobStore: Send + Sync {
 
     /// Returns a job. Fan-outs have ids too, but are not jobs.
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>>;
+
+    /// Returns a job with its result.
+    fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>>;
 
     /// Returns a job and what it waits for. The caller fills in the time and the workers that serve the job's scope.
     fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>>;
@@ -207,6 +225,15 @@ pub struct LeaseAnswer {
     pub batch: LeaseBatch,
     /// When the next parked job becomes ready by itself. `None` if no job is parked.
     pub next_at: Option<Timestamp>,
+}
+
+/// A job with its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobResult {
+    /// The job.
+    pub job: JobView,
+    /// Its result; `None` unless it has completed.
+    pub value: Option<ValueRef>,
 }
 
 /// What [`JobStore::reap`] found.

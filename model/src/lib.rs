@@ -12,9 +12,14 @@
 // This crate reads what strangers send. It inherits no lints, because it is copied into projects of users.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+#[cfg(feature = "params")]
+pub mod bulk;
 pub mod bundle;
+mod call_state;
 pub mod cbor;
 mod encoded_json;
+#[cfg(feature = "params")]
+pub mod failed_jobs;
 pub mod guest;
 pub mod ids;
 pub mod job;
@@ -46,6 +51,7 @@ pub mod wire;
 pub mod words;
 
 pub use bundle::{Bundle, Package, SourceFile};
+pub use call_state::{CallState, RoundCounts};
 pub use encoded_json::EncodedJson;
 pub use ids::{BlobHash, CallIndex, JobId, NodeId, ParamIndex, RateKey, RunId, StepIndex, Timestamp, Token, UploadId};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};

@@ -6,6 +6,7 @@ use crate::ids::RunId;
 use crate::job::BlobRef;
 use crate::param::ParamView;
 use crate::plan::Step;
+use crate::wire::RunPipeline;
 
 /// The plan of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,15 +23,6 @@ pub struct RunPlanView {
     pub params: Vec<ParamView>,
     /// Its steps, in the order of the script. Empty for a token that may read only runs of pipelines.
     pub steps: Vec<RunStep>,
-}
-
-/// The version of a pipeline that a run has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunPipeline {
-    /// The name of the pipeline.
-    pub name: String,
-    /// The version.
-    pub version: u32,
 }
 
 /// A step of a run.

@@ -399,6 +399,28 @@ pub struct RunView {
     /// The run that this one repeats, if it is a rerun.
     #[serde(default)]
     pub rerun_of: Option<RunId>,
+    /// The pipeline that started the run, if one did.
+    #[serde(default)]
+    pub pipeline: Option<RunPipeline>,
+}
+
+/// The version of a pipeline that a run has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPipeline {
+    /// The name of the pipeline.
+    pub name: String,
+    /// The version.
+    pub version: u32,
+}
+
+/// A page of a list of runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunPage {
+    /// The runs, without their steps. There may be fewer than the limit, even none, although there is a next page: the hub looks at a
+    /// limited number of runs for one page.
+    pub runs: Vec<RunView>,
+    /// The beginning of the next page, for the parameter `after`. `None` on the last page.
+    pub next: Option<String>,
 }
 
 /// Steps of a run that a [`RunView`] shows at most. A plan may have a hundred times as many, with names of a kilobyte.
@@ -556,6 +578,8 @@ pub struct JobQuery {
     pub step: Option<String>,
     /// Only jobs in this state.
     pub state: Option<JobState>,
+    /// Only jobs in this round of the outermost loop around them, from 1; in this round of the loop inside it; and so on.
+    pub rounds: Vec<u64>,
     /// Only jobs with a larger number.
     pub after: Option<JobId>,
     /// The largest number of jobs in the answer.
@@ -636,6 +660,9 @@ pub struct HubView {
     /// The scopes that the token of the request is for. Empty if it is for all scopes, or if there is no token.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// The version of its postcard messages, [`WIRE_VERSION`]. 0 for a hub that does not say it.
+    #[serde(default)]
+    pub wire: u8,
 }
 
 /// The effect of a cancel or a reset.

@@ -12,6 +12,7 @@ use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::client::HubFlags;
+use crate::flags::params::names_and_values;
 use crate::flags::target::{RunName, parse_job_id};
 use crate::process::clock::now;
 use crate::process::command_error::CommandError;
@@ -19,6 +20,7 @@ use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{clear_screen, eprint_line, json_text, print_line};
 use crate::process::terminal::stdout_width;
 use crate::runs::job_list::read_jobs;
+use crate::runs::run_list::read_runs;
 use crate::runs::tables::{job_table, run_table, run_text};
 use crate::runs::unserved::unserved_text;
 
@@ -35,18 +37,30 @@ pub(crate) struct Status {
     /// List the jobs of the run
     #[arg(long, requires = "run")]
     jobs: bool,
-    /// List only jobs in this state
-    #[arg(long, value_name = "STATE", requires = "run", value_parser = parse_state)]
-    state: Option<JobState>,
+    /// List only jobs of the run in this state; without a run, only runs in this state, or in several that commas separate
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
     /// List only jobs of this step
     #[arg(long, value_name = "STEP", requires = "run")]
     step: Option<String>,
     /// List only jobs with numbers above this one
     #[arg(long, value_name = "JOB", requires = "run", value_parser = parse_job_id)]
     after: Option<JobId>,
-    /// The most jobs to list
-    #[arg(long, value_name = "N", requires = "run", default_value_t = 100)]
+    /// The most jobs or runs to list
+    #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
+    /// List only runs of this pipeline
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pipeline: Option<String>,
+    /// List only runs of the script with this path; `etl/*` lists all whose paths begin with etl/
+    #[arg(long, value_name = "PATH", conflicts_with = "run")]
+    name: Option<String>,
+    /// List only runs of pipelines that were given this value of a parameter. Can be repeated
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "run")]
+    param: Vec<String>,
+    /// List only runs that were created since then: 2h, 2026-11-01 or 2026-11-01T06:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "run")]
+    since: Option<String>,
     /// Update every three seconds, until Ctrl-C or until the run has ended
     #[arg(short = 's', long)]
     subscribe: bool,
@@ -110,7 +124,8 @@ impl Status {
 
     /// Lists jobs of a run.
     async fn jobs(&self, hub: &HubClient, view: &RunView) -> Result<String, CommandError> {
-        let query = JobQuery { step: self.step.clone(), state: self.state, after: self.after, ..JobQuery::default() };
+        let state = self.state.as_deref().map(parse_state).transpose().map_err(CommandError::Usage)?;
+        let query = JobQuery { step: self.step.clone(), state, after: self.after, ..JobQuery::default() };
         let page = read_jobs(hub, view.id, query, self.limit).await?;
         match self.json {
             true => to_json(&page),
@@ -120,12 +135,24 @@ impl Status {
 
     /// Fetches the state of the latest runs. It is never final, because new runs may be submitted.
     async fn latest(&self, hub: &HubClient) -> Result<StatusText, CommandError> {
-        let views = hub.runs().await.context("failed to fetch the runs")?;
+        let views = read_runs(hub, &self.filters()?, self.limit).await?;
         let text = match self.json {
             true => to_json(&views)?,
             false => run_table(&views, now(), stdout_width()),
         };
         Ok(StatusText { text, warnings: merged_warnings(&views), is_final: false })
+    }
+}
+
+impl Status {
+    /// Returns the filters of the list of runs, by the names of the hub's parameters.
+    fn filters(&self) -> Result<Vec<(String, String)>, CommandError> {
+        let texts =
+            [("state", &self.state), ("pipeline", &self.pipeline), ("name", &self.name), ("since", &self.since)];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?)));
+        let params = names_and_values(&self.param, "--param ")?;
+        let params = params.into_iter().map(|(name, value)| (format!("param.{name}"), value.to_owned()));
+        Ok(texts.chain(params).collect())
     }
 }
 

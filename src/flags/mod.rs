@@ -4,6 +4,7 @@
 
 pub(crate) mod allow;
 pub(crate) mod client;
+pub(crate) mod filter;
 pub(crate) mod params;
 pub(crate) mod scopes;
 pub(crate) mod server;

@@ -40,7 +40,10 @@ impl ParamFlags {
 }
 
 /// Reads `NAME=VALUE` arguments, each of which follows `flag` on the command line.
-fn names_and_values<'a>(arguments: &'a [String], flag: &str) -> Result<BTreeMap<&'a str, &'a str>, CommandError> {
+pub(crate) fn names_and_values<'a>(
+    arguments: &'a [String],
+    flag: &str,
+) -> Result<BTreeMap<&'a str, &'a str>, CommandError> {
     let mut all = BTreeMap::new();
     for argument in arguments {
         let (name, value) = match argument.split_once('=') {

@@ -4,8 +4,9 @@
 
 pub(crate) mod attempt;
 pub(crate) mod blocked_jobs;
-pub(crate) mod call_state;
+pub(crate) mod bulk;
 pub(crate) mod difference;
+pub(crate) mod failed_list;
 pub(crate) mod failure_groups;
 pub(crate) mod failures;
 pub(crate) mod follow;
@@ -17,6 +18,7 @@ pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod publish;
 pub(crate) mod results;
+pub(crate) mod run_list;
 pub(crate) mod submit;
 pub(crate) mod tables;
 pub(crate) mod times;

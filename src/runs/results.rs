@@ -6,14 +6,13 @@ use std::io::{BufWriter, Stdout, Write};
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
-use bue_model::{ArgumentSummary, Chunk, EncodedJson, Round, RunId, ValueRef, cbor};
+use bue_model::{ArgumentSummary, CallState, Chunk, EncodedJson, Round, RunId, ValueRef, cbor};
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::process::command_error::CommandError;
 use crate::process::control_characters::write_json;
 use crate::process::output::{eprint_line, json_text};
-use crate::runs::call_state::CallState;
 
 /// Writes the results of a run, and fetches values that are not inside the pages from the bucket.
 pub(crate) struct ResultWriter<'a> {

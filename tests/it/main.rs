@@ -21,6 +21,7 @@
 //! files          files that are packed with steps
 //! live_logs      what steps print, seen while they run
 //! verbs          the verbs that use running services
+//! many_runs      lists over all runs, and verbs that change many runs
 //! visibility     lists of jobs, short ids, scopes without a worker, narrow terminals
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
@@ -66,6 +67,7 @@ mod files;
 mod guest_modules;
 mod import;
 mod live_logs;
+mod many_runs;
 mod mistakes;
 mod modules;
 mod network;

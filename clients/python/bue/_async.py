@@ -428,9 +428,21 @@ class AsyncHub:
         """As `Hub.run`."""
         return AsyncRun(await in_thread(self._hub.run, id))
 
-    def runs(self, *, limit: int = 100) -> AsyncIterator[RunStatus]:
+    def runs(
+        self,
+        *,
+        limit: int = 100,
+        state: Optional[str] = None,
+        pipeline: Optional[str] = None,
+        name: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+    ) -> AsyncIterator[RunStatus]:
         """As `Hub.runs`, to be iterated with `async for`."""
-        return _iterate(lambda: self._hub.runs(limit=limit))
+        hub = self._hub
+        return _iterate(
+            lambda: hub.runs(limit=limit, state=state, pipeline=pipeline, name=name, since=since, until=until)
+        )
 
     async def job(self, id: int) -> Job:
         """As `Hub.job`."""

@@ -24,6 +24,7 @@ from ._views import (
     Pipeline,
     PipelineSummary,
     Published,
+    RunPage,
     RunStatus,
     Schedule,
     ViewError,
@@ -32,6 +33,8 @@ from ._views import (
     list_from_json,
 )
 
+# Runs that the hub returns at once.
+_RUNS_PER_PAGE = 100
 # Milliseconds that the hub may hold the request of a backfill.
 _BACKFILL_WAIT_MS = 30_000
 # A date, a datetime, or their text.
@@ -164,7 +167,7 @@ class Hub:
         except ViewError:
             pass
         selected = query(limit=1) if id == "last" else query(id=id, limit=2)
-        runs = self._session.get_list(RunStatus, "/v1/runs" + selected)
+        runs = self._session.get(RunPage, "/v1/runs" + selected).runs
         if len(runs) == 1:
             return Run(self._session, runs[0].id)
         if not runs:
@@ -172,11 +175,33 @@ class Hub:
             raise NotFound(404, "run_not_found", text, "`hub.runs()` lists the runs")
         raise NotFound(404, "run_not_found", f"several runs have ids that begin with `{id}`", "give more digits")
 
-    def runs(self, *, limit: int = 100) -> Iterator[RunStatus]:
-        """Return the latest runs, newest first, at most 100. They have no `steps`."""
-        if not 1 <= limit <= 100:
-            raise InvalidSetting(f"the limit is from 1 to 100, and not {limit}")
-        yield from self._session.get_list(RunStatus, "/v1/runs" + query(limit=limit))
+    def runs(
+        self,
+        *,
+        limit: int = 100,
+        state: Optional[str] = None,
+        pipeline: Optional[str] = None,
+        name: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+    ) -> Iterator[RunStatus]:
+        """Return the latest runs, newest first. They have no `steps`.
+
+        limit: the most runs; they are read a hundred at a time. state: runs in this state, or in several that commas separate.
+        name: runs of the script of this path; with a `*` at its end, of all whose paths begin with it. since, until: runs that
+        were created then or later, and before: a time, or an age such as `2h`.
+        """
+        if limit < 1:
+            raise InvalidSetting(f"the limit is at least 1, and not {limit}")
+        filters = {"state": state, "pipeline": pipeline, "name": name, "since": since, "until": until}
+        after: Optional[str] = None
+        while limit > 0:
+            selected = query(limit=min(limit, _RUNS_PER_PAGE), after=after, **filters)
+            page = self._session.get(RunPage, "/v1/runs" + selected)
+            yield from page.runs
+            limit, after = limit - len(page.runs), page.next
+            if after is None:
+                return
 
     def job(self, id: int) -> Job:
         """Return a job by its number."""

@@ -110,6 +110,14 @@ class RunStatus:
 
 
 @dataclass(frozen=True)
+class RunPage:
+    """A page of a list of runs. next: where the next page begins; None on the last page."""
+
+    runs: List[RunStatus]
+    next: Optional[str]
+
+
+@dataclass(frozen=True)
 class Round:
     """A round of a loop around a job: number `round` of `rounds`, from 1."""
 

@@ -248,6 +248,10 @@ class RunTest(unittest.TestCase):
         self.assertEqual(hub.run(run.id[:13]), run)
         self.assertIn(run.id, [status.id for status in hub.runs(limit=100)])
         self.assertEqual(len(list(hub.runs(limit=1))), 1)
+        self.assertIn(run.id, [status.id for status in hub.runs(state=run.status().state.value, since="1h", limit=500)])
+        self.assertEqual(list(hub.runs(until="1h")), [])
+        with self.assertRaises(bue.Refused):
+            list(hub.runs(since="soon"))
         with self.assertRaisesRegex(bue.NotFound, "no run"):
             hub.run("ffffffffffffffffffffffff")
         with self.assertRaises(bue.Refused):

@@ -1,22 +1,25 @@
 //! Carries out a request: finds its route, reads its body, calls the store, encodes the reply.
 
-use bue_model::wire::{CONTENT_TYPE, HubView, ResultCursor, Submission, WhyView};
+use bue_model::wire::{CONTENT_TYPE, HubView, Submission, WIRE_VERSION, WhyView};
 use bue_model::{JobId, RunId};
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
 
+use crate::api::bulk::bulk;
+use crate::api::bulk_request::BulkOperation;
 use crate::api::events::event_stream;
 use crate::api::hub::{Hub, MAX_SUBMISSION};
+use crate::api::job_reads;
 use crate::api::leases;
-use crate::api::log_stream::{follow_job, follow_run};
-use crate::api::log_watches::Follower;
+use crate::api::lists::{Errors, list_errors, list_runs};
+use crate::api::log_stream::follow_run;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
 use crate::api::reruns;
 use crate::api::routes::{Operation, ROUTES};
 use crate::api::schedules;
-use crate::api::views::{job_query, list_runs};
+use crate::api::views::job_query;
 use crate::auth::access::Principal;
 use crate::error::HubError;
 use crate::http::openapi::document::document;
@@ -29,7 +32,6 @@ use crate::http::request::{
 use crate::http::request_metrics::RequestContext;
 use crate::http::routes::match_route;
 use crate::schedules::request::ScheduleAction;
-use crate::store::JobStore;
 
 /// Carries out a request. Records what is known about it in `context`.
 pub(super) async fn dispatch(
@@ -47,6 +49,13 @@ pub(super) async fn dispatch(
     expect_pipeline(hub, context.principal.as_ref(), route.operation, route.parameter()).await?;
     match route.operation {
         Operation::ListRuns => json(&list_runs(hub, head.uri.query()).await?),
+        Operation::CancelRuns => bulk(hub, head, body, BulkOperation::Cancel).await,
+        Operation::ResetRuns => bulk(hub, head, body, BulkOperation::Reset).await,
+        Operation::DeleteRuns => bulk(hub, head, body, BulkOperation::Delete).await,
+        Operation::ListErrors => match list_errors(hub, head.uri.query()).await? {
+            Errors::Jobs(page) => json(&page),
+            Errors::Groups(page) => json(&page),
+        },
         Operation::SubmitRun => submit(hub, head, body).await,
         Operation::GetRun => json(&wait_for_run(hub, head.uri.query(), run()?).await?),
         Operation::DeleteRun => json(&store.delete_run(run()?).await?),
@@ -54,7 +63,7 @@ pub(super) async fn dispatch(
             let (run, query) = (run()?, job_query(head.uri.query())?);
             json(&store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
         }
-        Operation::GetResults => results(store, head.uri.query(), run()?).await,
+        Operation::GetResults => job_reads::results(hub, head, run()?).await,
         Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?, follower).await,
         Operation::GetRunPlan => reruns::run_plan(hub, context.principal.as_ref(), run()?).await,
         Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
@@ -63,7 +72,9 @@ pub(super) async fn dispatch(
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
         Operation::ExplainJob => explain_job(hub, job()?).await,
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
-        Operation::GetLog => log(hub, head.uri.query(), job()?, follower).await,
+        Operation::GetResult => job_reads::result(hub, head.uri.query(), job()?).await,
+        Operation::GetInputs => job_reads::inputs(hub, head.uri.query(), job()?).await,
+        Operation::GetLog => job_reads::log(hub, head, job()?, follower).await,
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
         Operation::ListPipelines => json(&store.pipelines().await?),
@@ -95,7 +106,12 @@ pub(super) async fn dispatch(
         }
         Operation::GetInfo => {
             let scopes = context.principal.as_ref().map(|principal| principal.scopes().to_vec()).unwrap_or_default();
-            json(&HubView { version: env!("CARGO_PKG_VERSION").to_owned(), bucket: hub.bucket.clone(), scopes })
+            json(&HubView {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                bucket: hub.bucket.clone(),
+                scopes,
+                wire: WIRE_VERSION,
+            })
         }
         Operation::GetMetrics => {
             hub.metrics.refresh(store, &hub.workers).await?;
@@ -157,27 +173,11 @@ async fn submit(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body
     }
 }
 
-async fn results(store: &dyn JobStore, query: Option<&str>, run: RunId) -> Result<Response<Body>, ErrorReply> {
-    let cursor = ResultCursor {
-        call: query_parameter(query, "call")?.unwrap_or(0),
-        round: query_parameter(query, "round")?.unwrap_or(0),
-    };
-    postcard(&store.results(run, cursor).await?.ok_or(HubError::RunNotFound(run))?)
-}
-
 /// The store knows what a job waits for; the hub adds the time and the workers that could run it.
 async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply> {
     let view = expect_job(job, hub.store.why(job).await?)?;
     let served_by = hub.workers.serving(&view.scope);
     json(&WhyView { now: hub.now(), served_by, ..view })
-}
-
-/// Returns the log of a job's last attempt, or follows the job.
-async fn log(hub: &Hub, query: Option<&str>, job: JobId, follower: Follower) -> Result<Response<Body>, ErrorReply> {
-    match query_parameter::<u8>(query, "follow")? {
-        None | Some(0) => postcard(&expect_job(job, hub.store.log(job).await?)?),
-        Some(_) => follow_job(hub, job, follower).await,
-    }
 }
 
 /// Accepts a run. Its id must not be one that the hub derives from the key of an invocation: that key would be taken.

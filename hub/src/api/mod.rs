@@ -3,18 +3,24 @@
 //! [`JobStore`](crate::store::JobStore); may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
 //!
 //! ```text
-//! hub_server --> dispatch --> routes, leases, long_poll, log_stream, views, events --> Hub --> JobStore
+//! hub_server --> dispatch --> routes, leases, lists, bulk, job_reads, long_poll, log_stream, views, events --> Hub --> JobStore
 //!           `--> reaper, expiry, scheduler, sampler, worker_sharing -----------------------^
 //! ```
 
+mod bulk;
+pub(crate) mod bulk_request;
 mod chosen_scopes;
 mod dispatch;
 mod events;
 mod expiry;
+mod filters;
 pub(crate) mod hub;
 mod hub_metrics;
 pub(crate) mod hub_server;
+mod job_reads;
+mod json_values;
 mod leases;
+mod lists;
 mod log_stream;
 mod log_watches;
 mod long_poll;

@@ -7,6 +7,8 @@ use crate::http::openapi::operation_doc::{Content, Documented, OperationDoc, Par
 const READ_ERRORS: &[u16] = &[400, 404, 503];
 /// Errors of operations that follow a log.
 const FOLLOW_ERRORS: &[u16] = &[400, 404, 429, 503];
+/// Errors of the operation that returns or follows the log of a job.
+const LOG_ERRORS: &[u16] = &[400, 404, 409, 429, 503];
 /// Errors of operations that change something by its id.
 const CHANGE_ERRORS: &[u16] = &[400, 404, 409, 503];
 /// Errors of operations that read a body.
@@ -17,6 +19,9 @@ const INVOKE_ERRORS: &[u16] = &[400, 404, 408, 409, 413, 415, 422, 503];
 
 /// Errors of requests that set or run a schedule.
 const SCHEDULE_ERRORS: &[u16] = &[400, 404, 408, 409, 413, 415, 422, 503];
+
+/// Errors of operations on many runs.
+const BULK_ERRORS: &[u16] = &[400, 408, 413, 415, 422, 503];
 
 /// A postcard message that is answered with another one.
 const fn message(summary: &'static str) -> OperationDoc {
@@ -31,6 +36,32 @@ const fn parameter(name: &'static str, description: &'static str, kind: Paramete
     QueryParameter { name, description, kind }
 }
 
+const SINCE: QueryParameter = parameter(
+    "since",
+    "only from this time on: milliseconds since 1970, a time such as 2026-11-01T06:00:00Z, or an age such as 2h",
+    ParameterKind::Text,
+);
+const UNTIL: QueryParameter = parameter("until", "only before this time, given in the same way", ParameterKind::Text);
+const AFTER: QueryParameter = parameter("after", "`next` of the page before", ParameterKind::Position);
+const VALUES: QueryParameter = parameter(
+    "values",
+    "how values are written: `json`, the default, or `cbor`, which loses no types",
+    ParameterKind::ValueForm,
+);
+const LIMIT: QueryParameter = QueryParameter {
+    name: "limit",
+    description: "the largest number of entries; at most 100",
+    kind: ParameterKind::Integer(1, u32::MAX as u64),
+};
+
+/// An operation on many runs.
+const fn bulk(summary: &'static str) -> OperationDoc {
+    OperationDoc {
+        request: &[Content::Json("BulkRequest")],
+        ..OperationDoc::new(summary, Content::Json("Bulk"), BULK_ERRORS)
+    }
+}
+
 impl Documented for Operation {
     fn doc(self) -> OperationDoc {
         let changed = |summary| OperationDoc::new(summary, Content::Json("Changed"), CHANGE_ERRORS);
@@ -38,11 +69,52 @@ impl Documented for Operation {
             Self::ListRuns => OperationDoc {
                 query: const {
                     &[
-                        parameter("id", "only runs whose ids begin with these digits, by id", ParameterKind::RunPrefix),
-                        integer("limit", "the largest number of runs; at most 100", u32::MAX as u64),
+                        parameter(
+                            "id",
+                            "only runs whose ids begin with these digits, by id; no other filter beside it",
+                            ParameterKind::RunPrefix,
+                        ),
+                        parameter("state", "only runs in these states; may be repeated", ParameterKind::RunStates),
+                        parameter("pipeline", "only runs of this pipeline", ParameterKind::Text),
+                        parameter(
+                            "name",
+                            "only runs of the script of this path; with a `*` at its end, of all whose paths begin so",
+                            ParameterKind::Text,
+                        ),
+                        parameter(
+                            "param.NAME",
+                            "only runs of pipelines that were given this value of the parameter NAME: its text, or JSON",
+                            ParameterKind::Text,
+                        ),
+                        SINCE,
+                        UNTIL,
+                        AFTER,
+                        LIMIT,
                     ]
                 },
-                ..OperationDoc::new("lists the latest runs, newest first", Content::JsonArray("Run"), &[400, 503])
+                ..OperationDoc::new("lists runs, newest first, page by page", Content::Json("RunPage"), &[400, 503])
+            },
+            Self::CancelRuns => bulk("cancels the runs that a filter matches, up to 1000 in one request"),
+            Self::ResetRuns => {
+                bulk("resets the failed jobs of the runs that a filter matches, of up to 1000 in one request")
+            }
+            Self::DeleteRuns => bulk("deletes the runs that a filter matches, up to 1000 in one request"),
+            Self::ListErrors => OperationDoc {
+                query: const {
+                    &[
+                        integer("group", "1: in groups of the same step and the same first line of the message", 1),
+                        parameter("step", "only jobs of steps with this name", ParameterKind::Text),
+                        SINCE,
+                        UNTIL,
+                        AFTER,
+                        LIMIT,
+                    ]
+                },
+                ..OperationDoc::new(
+                    "lists the failed jobs of all runs, those that failed last first, page by page",
+                    Content::EitherJson("ErrorPage", "ErrorGroupPage"),
+                    &[400, 503],
+                )
             },
             Self::SubmitRun => OperationDoc {
                 request: &[Content::Json("Submission"), Content::Postcard],
@@ -69,6 +141,11 @@ impl Documented for Operation {
                     &[
                         parameter("step", "only jobs of this step", ParameterKind::Text),
                         parameter("state", "only jobs in this state", ParameterKind::JobState),
+                        parameter(
+                            "round",
+                            "only jobs in this round of the outermost loop around them; 3.17: in round 17 of a loop inside round 3",
+                            ParameterKind::Rounds,
+                        ),
                         integer("after", "only jobs with larger numbers: `next` of the page before", u64::MAX),
                         QueryParameter {
                             name: "limit",
@@ -88,11 +165,17 @@ impl Documented for Operation {
             Self::GetResults => OperationDoc {
                 query: const {
                     &[
+                        parameter("after", "`next` of the page before, in JSON", ParameterKind::Position),
+                        VALUES,
                         integer("call", "the number of calls before the page", u32::MAX as u64),
                         integer("round", "the number of that call's rounds before the page", u64::MAX),
                     ]
                 },
-                ..OperationDoc::new("returns a page of a run's results", Content::Postcard, READ_ERRORS)
+                ..OperationDoc::new(
+                    "returns a page of a run's results",
+                    Content::PostcardOrJson("ResultPage"),
+                    READ_ERRORS,
+                )
             },
             Self::FollowRunLog => OperationDoc {
                 query: const {
@@ -135,9 +218,17 @@ impl Documented for Operation {
             Self::GetTask => {
                 OperationDoc::new("returns what a worker would receive for a job", Content::Postcard, CHANGE_ERRORS)
             }
+            Self::GetResult => OperationDoc {
+                query: const { &[VALUES] },
+                ..OperationDoc::new("returns the result of a job", Content::Json("JobResult"), READ_ERRORS)
+            },
+            Self::GetInputs => OperationDoc {
+                query: const { &[VALUES] },
+                ..OperationDoc::new("returns what a job is called with", Content::Json("JobInputs"), CHANGE_ERRORS)
+            },
             Self::GetLog => OperationDoc {
                 query: const { &[integer("follow", "1: stream what the job prints, until it has ended", 1)] },
-                ..OperationDoc::new("returns a job's latest log", Content::PostcardOrEvents, FOLLOW_ERRORS)
+                ..OperationDoc::new("returns a job's latest log", Content::Log, LOG_ERRORS)
             },
             Self::CancelJob => changed("cancels the call that a job belongs to"),
             Self::ResetJob => changed("makes a failed or cancelled job available again"),

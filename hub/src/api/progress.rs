@@ -92,6 +92,7 @@ mod tests {
             eta: None,
             unserved: Vec::new(),
             rerun_of: None,
+            pipeline: None,
         }
     }
 

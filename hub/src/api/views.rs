@@ -12,12 +12,12 @@ use crate::error::HubError;
 use crate::http::reply::ErrorReply;
 use crate::http::request::query_parameter;
 
-/// The largest number of runs in a list, and the number if the request names none.
-pub(super) const MAX_RUNS: u32 = 100;
 /// The largest number of jobs on a page.
 pub(super) const MAX_JOBS: u32 = 200;
 /// Jobs on a page if the request names no number.
 const DEFAULT_JOBS: u32 = 100;
+/// Loops inside each other that `round` can name, which a plan bounds.
+const MAX_DEPTH: usize = 64;
 /// The fewest hexadecimal digits that name a run.
 pub(super) const MIN_PREFIX: usize = 4;
 
@@ -38,18 +38,8 @@ fn unserved(mut idle: Vec<UnservedScope>, workers: &Workers) -> Vec<UnservedScop
     idle
 }
 
-/// Returns the runs that a request asks for: the latest, or those whose ids begin with `id`.
-pub(super) async fn list_runs(hub: &Hub, query: Option<&str>) -> Result<Vec<RunView>, ErrorReply> {
-    let limit = query_parameter(query, "limit")?.unwrap_or(MAX_RUNS).min(MAX_RUNS);
-    let runs = match query_parameter::<String>(query, "id")? {
-        Some(prefix) => hub.store.runs_in(parse_prefix(&prefix)?, limit).await?,
-        None => hub.store.runs(limit).await?,
-    };
-    Ok(runs.into_iter().map(|view| complete_view(hub, view)).collect())
-}
-
 /// Parses the first digits of a run's id, with or without hyphens, and returns the ids that begin with them.
-fn parse_prefix(text: &str) -> Result<RangeInclusive<RunId>, ErrorReply> {
+pub(super) fn parse_prefix(text: &str) -> Result<RangeInclusive<RunId>, ErrorReply> {
     let digits: String = text.chars().filter(|char| *char != '-').collect();
     let bound = |fill: &str| Uuid::try_parse(&format!("{digits}{}", fill.repeat(32 - digits.len()))).ok().map(RunId);
     let is_length_valid = (MIN_PREFIX..=32).contains(&digits.len()) && digits.is_ascii();
@@ -70,7 +60,19 @@ pub(super) fn job_query(query: Option<&str>) -> Result<JobQuery, ErrorReply> {
     }
     let after = query_parameter(query, "after")?.map(JobId);
     let digests = query_parameter::<u8>(query, "digests")?.is_some_and(|digests| digests != 0);
-    Ok(JobQuery { step: query_parameter(query, "step")?, state, after, limit: limit.min(MAX_JOBS), digests })
+    let rounds = query_parameter::<String>(query, "round")?.map(|text| parse_rounds(&text)).transpose()?;
+    let (step, rounds) = (query_parameter(query, "step")?, rounds.unwrap_or_default());
+    Ok(JobQuery { step, state, rounds, after, limit: limit.min(MAX_JOBS), digests })
+}
+
+/// Parses `3`, or `3.17` for a round of a loop inside a round.
+fn parse_rounds(text: &str) -> Result<Vec<u64>, ErrorReply> {
+    let rounds: Option<Vec<u64>> = text.split('.').map(|round| round.parse().ok().filter(|round| *round > 0)).collect();
+    rounds.filter(|rounds| rounds.len() <= MAX_DEPTH).ok_or_else(|| {
+        let shown: String = text.chars().take(100).collect();
+        let hint = "send the number of a round from 1, as the jobs in the list have it; 3.17 is round 17 of a loop inside round 3";
+        ErrorReply::bad_request(format!("`round`: `{shown}` is not a round"), hint)
+    })
 }
 
 fn parse_state(name: &str) -> Result<JobState, ErrorReply> {

@@ -57,6 +57,11 @@ impl ErrorReply {
         Self { message, ..self }
     }
 
+    #[cfg(test)]
+    pub(crate) fn fields(&self) -> &[FieldError] {
+        &self.fields
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

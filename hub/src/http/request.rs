@@ -136,7 +136,7 @@ fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
 
 /// Refuses a query with a parameter that the route does not have: a filter that is misspelt must not return everything.
 pub(crate) fn expect_known_parameters(query: Option<&str>, known: &[QueryParameter]) -> Result<(), ErrorReply> {
-    let is_known = |key: &str| known.iter().any(|parameter| parameter.name == key);
+    let is_known = |key: &str| known.iter().any(|parameter| parameter.has_name(key));
     let Some((unknown, _)) = query_pairs(query).find(|(key, _)| !is_known(key)) else { return Ok(()) };
     let names: Vec<String> = known.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -147,13 +147,29 @@ pub(crate) fn expect_known_parameters(query: Option<&str>, known: &[QueryParamet
 /// Returns a parameter of the query, percent-decoded; `None` if it is absent.
 pub(crate) fn query_parameter<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, ErrorReply> {
     let Some((_, value)) = query_pairs(query).find(|(key, _)| *key == name) else { return Ok(None) };
-    let value = percent_decode_str(value).decode_utf8().map_err(|_| {
+    parse_parameter(&decoded(value, name)?, name).map(Some)
+}
+
+/// Returns the names and values of a query, percent-decoded.
+pub(crate) fn decoded_pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ErrorReply> {
+    query_pairs(query).map(|(name, value)| Ok((decoded(name, name)?, decoded(value, name)?))).collect()
+}
+
+fn decoded(text: &str, name: &str) -> Result<String, ErrorReply> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| {
         ErrorReply::bad_request(
             format!("`{name}` cannot be decoded"),
             "write it in UTF-8, percent-encoded where needed",
         )
     })?;
-    parse_parameter(&value, name).map(Some)
+    Ok(decoded.into_owned())
+}
+
+/// Returns whether a client accepts a media type and says so by its name.
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let mut types = values.flat_map(|value| value.split(','));
+    types.any(|one| one.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type))
 }
 
 /// Parses an id or a number in the path or the query.

@@ -32,6 +32,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -44,6 +45,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
+use crate::jobs::views::failed_list::{FailedList, FailedQuery};
+use crate::jobs::views::run_list::{RunList, RunQuery};
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
@@ -51,7 +54,7 @@ use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
-use crate::store::{ExpiredJobs, JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
+use crate::store::{ExpiredJobs, JobResult, JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
 use reports::{PendingBatch, QUEUE_CAPACITY};
 use state::PostgresState;
 
@@ -255,8 +258,16 @@ impl JobStore for PostgresStore {
         self.answer(self.state.run_view(run))
     }
 
-    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
-        self.answer(self.state.run_views(limit))
+    fn run_page(&self, query: RunQuery) -> StoreFuture<'_, RunList> {
+        self.answer(self.state.run_page(query))
+    }
+
+    fn failed_page(&self, query: FailedQuery) -> StoreFuture<'_, FailedList> {
+        self.answer(self.state.failed_page(query))
+    }
+
+    fn failure_groups(&self, query: FailedQuery) -> StoreFuture<'_, FailureGroupPage> {
+        self.answer(self.state.failure_groups(query))
     }
 
     fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
@@ -273,6 +284,10 @@ impl JobStore for PostgresStore {
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.answer(self.state.job_view(job))
+    }
+
+    fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>> {
+        self.answer(self.state.job_result(job))
     }
 
     fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {

@@ -11,10 +11,12 @@ use uuid::Uuid;
 
 use super::connection::retry::retry_transient;
 use super::query::{execute, query, run_state};
+use super::schema::insert_params;
 use super::state::PostgresState;
 use super::submit::{InsertedRuns, NewRun};
 use crate::error::HubError;
 use crate::jobs::columns::small;
+use crate::jobs::param_index::param_rows;
 use crate::pipelines::{
     BatchSize, Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication,
     checked, shortened_params, view_of,
@@ -172,7 +174,7 @@ impl PostgresState {
         let started = invocations.into_iter().filter_map(|(invocation, version)| {
             inserted.keys.get(&invocation.run).map(|key| (*key, invocation, version))
         });
-        insert_invocations(tx, &started.collect::<Vec<_>>()).await?;
+        insert_invocations(tx, now, &started.collect::<Vec<_>>()).await?;
         Ok(inserted)
     }
 }
@@ -193,7 +195,11 @@ async fn existing_runs(tx: &Transaction<'_>, invocations: &[Invocation]) -> Resu
 }
 
 /// Stores what runs, by their keys, were started with, and the numbers of their versions.
-async fn insert_invocations(tx: &Transaction<'_>, started: &[(i64, &Invocation, i64)]) -> Result<(), HubError> {
+async fn insert_invocations(
+    tx: &Transaction<'_>,
+    now: i64,
+    started: &[(i64, &Invocation, i64)],
+) -> Result<(), HubError> {
     if started.is_empty() {
         return Ok(());
     }
@@ -201,10 +207,11 @@ async fn insert_invocations(tx: &Transaction<'_>, started: &[(i64, &Invocation, 
     let versions: Vec<i64> = started.iter().map(|(.., version)| *version).collect();
     let InvocationColumns { pipelines, params, priorities } =
         InvocationColumns::new(started.iter().map(|(_, invocation, _)| *invocation));
-    let sql = "INSERT INTO invocation (run, pipeline, version, params, priority)
-         SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[], $4::text[], $5::int8[])";
-    execute(tx, sql, &[&keys, &pipelines, &versions, &params, &priorities]).await?;
-    Ok(())
+    let sql = "INSERT INTO invocation (run, pipeline, version, params, priority, created_at)
+         SELECT *, $6::int8 FROM unnest($1::int8[], $2::text[], $3::int8[], $4::text[], $5::int8[])";
+    execute(tx, sql, &[&keys, &pipelines, &versions, &params, &priorities, &now]).await?;
+    let params: Vec<_> = started.iter().map(|(key, invocation, _)| (*key, param_rows(&invocation.params))).collect();
+    insert_params(tx, now, &params).await
 }
 
 /// What invocations ask for, by column.
@@ -304,8 +311,8 @@ async fn versions(tx: &Transaction<'_>, name: &str) -> Result<Vec<PipelineVersio
 }
 
 async fn runs_of(tx: &Transaction<'_>, name: &str) -> Result<Vec<PipelineRun>, HubError> {
-    let sql = "SELECT id, invocation.version, state, created_at, finished_at, substr(params, 1, $3::int8::int4), key
-         FROM invocation JOIN run ON key = run WHERE pipeline = $1 ORDER BY run DESC LIMIT $2";
+    let sql = "SELECT id, invocation.version, state, run.created_at, finished_at, substr(params, 1, $3::int8::int4), key
+         FROM invocation JOIN run ON key = run WHERE pipeline = $1 ORDER BY invocation.created_at DESC, run DESC LIMIT $2";
     let rows = query(tx, sql, &[&name, &MAX_RUNS, &PARAMS_READ]).await?;
     let runs = rows.iter().map(|row| {
         let key: i64 = row.try_get(6)?;

@@ -12,6 +12,7 @@ use crate::jobs::columns::small;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::FanOut;
 use crate::jobs::state::{State, run_state_from_code};
+use crate::jobs::views::row_query::{RowQuery, SqlParam};
 
 /// Columns of `fanout`, in the order of [`fan_out_row`].
 macro_rules! select_fan_outs {
@@ -32,6 +33,18 @@ pub(super) async fn query(
 ) -> Result<Vec<Row>, HubError> {
     let statement = tx.prepare_cached(sql).await?;
     Ok(tx.query(&statement, params).await?)
+}
+
+/// Runs a query whose conditions depend on the request.
+pub(super) async fn rows_of(tx: &Transaction<'_>, request: &RowQuery) -> Result<Vec<Row>, HubError> {
+    fn as_sql(param: &SqlParam) -> &(dyn ToSql + Sync) {
+        match param {
+            SqlParam::Int(number) => number,
+            SqlParam::Text(text) => text,
+        }
+    }
+    let params: Vec<_> = request.params.iter().map(as_sql).collect();
+    query(tx, &request.sql, &params).await
 }
 
 /// Executes a statement, which is prepared once per connection. Returns the number of rows it changed.

@@ -7,12 +7,14 @@ use uuid::Uuid;
 
 use super::connection::retry::retry_transient;
 use super::query::{execute, query, run_state};
+use super::schema::insert_params;
 use super::state::PostgresState;
 use super::submit::{InsertedRuns, NewRun};
 use crate::error::HubError;
 use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::columns::{from_postcard, small};
 use crate::jobs::original::Original;
+use crate::jobs::param_index::stored_param_rows;
 use crate::reruns::{Rerun, StoredPlan, merged_params};
 
 impl PostgresState {
@@ -65,7 +67,7 @@ impl PostgresState {
         let sql = "INSERT INTO lender (run, lender)
              SELECT $1::int8, lender FROM lender WHERE run = $3 UNION SELECT $1::int8, $2::uuid";
         execute(tx, sql, &[&key, &rerun.original.0, &original_key]).await?;
-        copy_invocation(tx, original_key, key, rerun).await?;
+        copy_invocation(tx, now, original_key, key, rerun).await?;
         Ok(Some(pending_notifications))
     }
 
@@ -96,14 +98,20 @@ impl PostgresState {
 }
 
 /// A rerun of a run of a pipeline is a run of the same version.
-async fn copy_invocation(tx: &Transaction<'_>, original: i64, key: i64, rerun: &Rerun) -> Result<(), HubError> {
+async fn copy_invocation(
+    tx: &Transaction<'_>,
+    now: i64,
+    original: i64,
+    key: i64,
+    rerun: &Rerun,
+) -> Result<(), HubError> {
     let rows = query(tx, "SELECT params FROM invocation WHERE run = $1", &[&original]).await?;
     let Some(row) = rows.first() else { return Ok(()) };
     let params = merged_params(row.try_get(0)?, rerun)?;
-    let sql = "INSERT INTO invocation (run, pipeline, version, params, priority)
-         SELECT $2, pipeline, version, $3, priority FROM invocation WHERE run = $1";
-    execute(tx, sql, &[&original, &key, &params]).await?;
-    Ok(())
+    let sql = "INSERT INTO invocation (run, pipeline, version, params, priority, created_at)
+         SELECT $2, pipeline, version, $3, priority, $4 FROM invocation WHERE run = $1";
+    execute(tx, sql, &[&original, &key, &params, &now]).await?;
+    insert_params(tx, now, &[(key, stored_param_rows(&params)?)]).await
 }
 
 /// Checks that a run that exists was started by the same request.

@@ -108,6 +108,7 @@ impl PostgresState {
             "DELETE FROM plan WHERE run = $1",
             "DELETE FROM rerun WHERE run = $1",
             "DELETE FROM lender WHERE run = $1",
+            "DELETE FROM run_param WHERE run = $1",
             "DELETE FROM run WHERE key = $1",
         ] {
             execute(&tx, delete, &[&key]).await?;

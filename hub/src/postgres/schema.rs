@@ -4,13 +4,20 @@
 //! [`state`](crate::jobs::state) explains the numbers of states. A transaction that changes rows of a run holds the lock on its row
 //! in `run`. The two exceptions, waking parked jobs and extending leases, skip rows that are locked.
 
+use bue_model::{BlobRef, Plan};
 use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::error::SqlState;
 
+use super::query::{execute, node};
 use crate::error::HubError;
+use crate::jobs::columns::from_postcard;
+use crate::jobs::failed_entry::FailedEntry;
+use crate::jobs::graph::Graph;
+use crate::jobs::param_index::stored_param_rows;
+use crate::pipelines::with_values;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -259,6 +266,33 @@ ALTER TABLE run ADD COLUMN cancelled_at BIGINT;
 UPDATE run SET cancelled_at = finished_at WHERE state = 3;
 ";
 
+/// Lists of runs and of failed jobs in the order of time, by state, path, pipeline and parameters.
+const V10: &str = "
+CREATE INDEX run_created ON run (created_at, key);
+CREATE INDEX run_state ON run (state, created_at, key);
+CREATE INDEX run_name ON run (name, created_at, key);
+ALTER TABLE invocation ADD COLUMN created_at BIGINT NOT NULL DEFAULT 0;
+UPDATE invocation SET created_at = run.created_at FROM run WHERE run.key = invocation.run;
+DROP INDEX invocation_pipeline;
+CREATE INDEX invocation_pipeline ON invocation (pipeline, created_at, run);
+CREATE TABLE run_param (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    run BIGINT NOT NULL,
+    PRIMARY KEY (name, value, created_at, run)
+);
+CREATE INDEX run_param_run ON run_param (run);
+ALTER TABLE failed ADD COLUMN failed_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE failed ADD COLUMN step TEXT NOT NULL DEFAULT '';
+ALTER TABLE failed ADD COLUMN headline TEXT NOT NULL DEFAULT '';
+UPDATE failed SET failed_at = coalesce(run.finished_at, run.created_at) FROM run WHERE run.key = failed.run;
+CREATE INDEX failed_time ON failed (failed_at, job);
+CREATE INDEX failed_step ON failed (step, failed_at, job);
+";
+/// The layout whose new columns are filled in by code.
+const LISTS_LAYOUT: i64 = 10;
+
 /// Brings a database to the newest layout, in one transaction under a lock.
 pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), HubError> {
     let tx = client.transaction().await?;
@@ -275,6 +309,9 @@ pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), H
     };
     for (version, script) in (layout + 1..).zip(missing) {
         tx.batch_execute(script).await?;
+        if version == LISTS_LAYOUT {
+            fill_lists(&tx).await?;
+        }
         tx.execute("INSERT INTO layout VALUES ($1)", &[&version]).await?;
     }
     tx.commit().await?;
@@ -298,4 +335,52 @@ async fn read_layout(tx: &Transaction<'_>, database: &str) -> Result<i64, HubErr
         tx.batch_execute("CREATE TABLE layout (version BIGINT PRIMARY KEY)").await?;
     }
     Ok(tx.query_one("SELECT coalesce(max(version), 0) FROM layout", &[]).await?.try_get(0)?)
+}
+
+/// Fills in what [`V10`] adds and SQL cannot compute.
+async fn fill_lists(tx: &Transaction<'_>) -> Result<(), HubError> {
+    for row in tx.query("SELECT run, created_at, params FROM invocation", &[]).await? {
+        let params = stored_param_rows(row.try_get(2)?)?;
+        insert_params(tx, row.try_get(1)?, &[(row.try_get(0)?, params)]).await?;
+    }
+    let sql = "SELECT failed.run, job, node, failure FROM failed JOIN job ON job.id = failed.job ORDER BY failed.run";
+    let mut last: Option<(i64, Graph)> = None;
+    for row in tx.query(sql, &[]).await? {
+        let (run, job): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let graph = match last.take() {
+            Some((key, graph)) if key == run => graph,
+            _ => {
+                let body = tx.query_one("SELECT body FROM plan WHERE run = $1", &[&run]).await?;
+                let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(body.try_get(0)?)?;
+                Graph::new(with_values(plan)?, code)?
+            }
+        };
+        let entry = FailedEntry::of_stored(&graph, node(row.try_get(2)?), row.try_get(3)?)?;
+        let update = "UPDATE failed SET step = $3, headline = $4 WHERE run = $1 AND job = $2";
+        execute(tx, update, &[&run, &job, &entry.step, &entry.headline]).await?;
+        last = Some((run, graph));
+    }
+    Ok(())
+}
+
+/// Inserts what runs that were created at this time are found by: the names and keys of the values of their parameters.
+pub(super) async fn insert_params(
+    tx: &Transaction<'_>,
+    created_at: i64,
+    runs: &[(i64, Vec<(String, String)>)],
+) -> Result<(), HubError> {
+    let (mut names, mut values, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, rows) in runs {
+        for (name, value) in rows {
+            names.push(&**name);
+            values.push(&**value);
+            keys.push(*key);
+        }
+    }
+    if !keys.is_empty() {
+        let sql = "INSERT INTO run_param (name, value, run, created_at)
+             SELECT *, $4::int8 FROM unnest($1::text[], $2::text[], $3::int8[])";
+        execute(tx, sql, &[&names, &values, &keys, &created_at]).await?;
+    }
+    Ok(())
 }

@@ -373,16 +373,26 @@ async fn write_chunks(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(
 }
 
 async fn write_failed(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
-    let keys = |wanted| {
-        let keys = changes.failed.iter().filter(move |(_, is_failed)| **is_failed == wanted).map(|(key, _)| *key);
-        keys.unzip()
-    };
-    let (runs, jobs): (Vec<i64>, Vec<i64>) = keys(true);
-    if !runs.is_empty() {
-        let sql = "INSERT INTO failed (run, job) SELECT * FROM unnest($1::int8[], $2::int8[]) ON CONFLICT DO NOTHING";
-        execute(tx, sql, &[&runs, &jobs]).await?;
+    let entries = changes.failed.iter();
+    let rows: Vec<_> = entries.clone().filter_map(|(key, entry)| Some((key, entry.as_ref()?))).collect();
+    if !rows.is_empty() {
+        let new = arrays!(rows, row => {
+            run: INT8 = row.0.0,
+            job: INT8 = row.0.1,
+            step: TEXT = &*row.1.step,
+            headline: TEXT = &*row.1.headline,
+        });
+        let sql = format!(
+            "INSERT INTO failed ({}, failed_at) SELECT new.*, ${}::int8 FROM {} ON CONFLICT (run, job) DO UPDATE
+                 SET failed_at = excluded.failed_at, step = excluded.step, headline = excluded.headline",
+            new.names(),
+            new.columns.len() + 1,
+            new.table()
+        );
+        new.execute(tx, &sql, &[&changes.now]).await?;
     }
-    let (runs, jobs): (Vec<i64>, Vec<i64>) = keys(false);
+    let old = entries.filter(|(_, entry)| entry.is_none()).map(|(key, _)| *key);
+    let (runs, jobs): (Vec<i64>, Vec<i64>) = old.unzip();
     if !runs.is_empty() {
         let sql = "DELETE FROM failed USING unnest($1::int8[], $2::int8[]) AS old (run, job)
              WHERE failed.run = old.run AND failed.job = old.job";

@@ -32,6 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -45,6 +46,8 @@ use rusqlite::{Connection, ErrorCode};
 use crate::durability::Durability;
 use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
+use crate::jobs::views::failed_list::{FailedList, FailedQuery};
+use crate::jobs::views::run_list::{RunList, RunQuery};
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
@@ -52,7 +55,7 @@ use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
-use crate::store::{ExpiredJobs, JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
+use crate::store::{ExpiredJobs, JobResult, JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
 /// Prepared statements in the cache, more than this crate has.
@@ -270,8 +273,16 @@ impl JobStore for SqliteStore {
         self.writer.transact(None, move |tx| tx.run_view(run))
     }
 
-    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
-        self.writer.transact(None, move |tx| tx.run_views(limit))
+    fn run_page(&self, query: RunQuery) -> StoreFuture<'_, RunList> {
+        self.writer.transact(None, move |tx| tx.run_page(&query))
+    }
+
+    fn failed_page(&self, query: FailedQuery) -> StoreFuture<'_, FailedList> {
+        self.writer.transact(None, move |tx| tx.failed_page(&query))
+    }
+
+    fn failure_groups(&self, query: FailedQuery) -> StoreFuture<'_, FailureGroupPage> {
+        self.writer.transact(None, move |tx| tx.failure_groups(&query))
     }
 
     fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
@@ -288,6 +299,10 @@ impl JobStore for SqliteStore {
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.writer.transact(None, move |tx| tx.job_view(job))
+    }
+
+    fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>> {
+        self.writer.transact(None, move |tx| tx.job_result(job))
     }
 
     fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {

@@ -7,10 +7,12 @@ use bue_model::wire::Submission;
 use bue_model::{RunId, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
+use super::schema::insert_params;
 use super::state::run_state;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::columns::{run_id, small};
+use crate::jobs::param_index::param_rows;
 use crate::pipelines::{
     BatchSize, Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication,
     checked, shortened_params, view_of,
@@ -134,8 +136,8 @@ impl WriteTx<'_> {
 
     fn runs_of(&self, name: &str) -> Result<Vec<PipelineRun>, HubError> {
         let mut select = self.db.prepare_cached(
-            "SELECT id, invocation.version, state, created_at, finished_at, substr(params, 1, ?3) FROM invocation
-             JOIN run ON key = run WHERE pipeline = ?1 ORDER BY run DESC LIMIT ?2",
+            "SELECT id, invocation.version, state, run.created_at, finished_at, substr(params, 1, ?3) FROM invocation
+             JOIN run ON key = run WHERE pipeline = ?1 ORDER BY invocation.created_at DESC, run DESC LIMIT ?2",
         )?;
         let runs = select.query_map(params![name, MAX_RUNS, PARAMS_READ], |row| {
             Ok(PipelineRun {
@@ -198,10 +200,11 @@ impl WriteTx<'_> {
         self.submit(submission)?;
         let key = self.expect_run(invocation.run)?;
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO invocation (run, pipeline, version, params, priority, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
         let Invocation { pipeline, priority, .. } = invocation;
-        insert.execute(params![key, pipeline, version, invocation.params_json(), priority])?;
+        insert.execute(params![key, pipeline, version, invocation.params_json(), priority, self.now])?;
+        insert_params(self.db, key, self.now, &param_rows(&invocation.params))?;
         Ok(key)
     }
 

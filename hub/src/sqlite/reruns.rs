@@ -5,6 +5,7 @@ use bue_model::{BlobRef, Plan, RunId, RunState};
 use rusqlite::{OptionalExtension, params};
 
 use super::read::hint;
+use super::schema::insert_params;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::changes::rows::ChunkRow;
@@ -13,6 +14,7 @@ use crate::jobs::columns::{from_postcard, run_id, small};
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::{FanOut, IdRange};
 use crate::jobs::original::{NodeSet, Original};
+use crate::jobs::param_index::stored_param_rows;
 use crate::jobs::state::state_code;
 use crate::reruns::{Rerun, StoredPlan, merged_params};
 
@@ -75,10 +77,12 @@ impl WriteTx<'_> {
         let params: Option<String> = select.query_row([original], |row| row.get(0)).optional()?;
         let Some(params) = params else { return Ok(()) };
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO invocation (run, pipeline, version, params, priority)
-             SELECT ?2, pipeline, version, ?3, priority FROM invocation WHERE run = ?1",
+            "INSERT INTO invocation (run, pipeline, version, params, priority, created_at)
+             SELECT ?2, pipeline, version, ?3, priority, ?4 FROM invocation WHERE run = ?1",
         )?;
-        insert.execute(params![original, key, merged_params(&params, rerun)?])?;
+        let params = merged_params(&params, rerun)?;
+        insert.execute(params![original, key, params, self.now])?;
+        insert_params(self.db, key, self.now, &stored_param_rows(&params)?)?;
         Ok(())
     }
 

@@ -89,6 +89,7 @@ impl WriteTx<'_> {
             "DELETE FROM plan WHERE run = ?1",
             "DELETE FROM rerun WHERE run = ?1",
             "DELETE FROM lender WHERE run = ?1",
+            "DELETE FROM run_param WHERE run = ?1",
             "DELETE FROM run WHERE key = ?1",
         ] {
             self.db.prepare_cached(delete)?.execute([key])?;

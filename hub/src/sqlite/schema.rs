@@ -6,12 +6,18 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use bue_model::{BlobRef, NodeId, Plan};
+use rusqlite::{Connection, params};
 
 use crate::error::HubError;
+use crate::jobs::columns::from_postcard;
+use crate::jobs::failed_entry::FailedEntry;
+use crate::jobs::graph::Graph;
+use crate::jobs::param_index::stored_param_rows;
+use crate::pipelines::with_values;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -270,6 +276,34 @@ ALTER TABLE run ADD COLUMN cancelled_at INTEGER;
 UPDATE run SET cancelled_at = finished_at WHERE state = 3;
 ";
 
+/// Lists of runs and of failed jobs in the order of time, by state, path, pipeline and parameters.
+const V10: &str = "
+CREATE INDEX run_created ON run (created_at);
+CREATE INDEX run_state ON run (state, created_at);
+CREATE INDEX run_name ON run (name, created_at);
+ALTER TABLE invocation ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0; -- that of the run
+UPDATE invocation SET created_at = (SELECT created_at FROM run WHERE key = invocation.run);
+DROP INDEX invocation_pipeline;
+CREATE INDEX invocation_pipeline ON invocation (pipeline, created_at, run);
+-- values of parameters that callers gave
+CREATE TABLE run_param (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,               -- what it is found by, see `param_index`
+    created_at INTEGER NOT NULL,       -- that of the run
+    run INTEGER NOT NULL,
+    PRIMARY KEY (name, value, created_at, run)
+) WITHOUT ROWID;
+CREATE INDEX run_param_run ON run_param (run);
+ALTER TABLE failed ADD COLUMN failed_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE failed ADD COLUMN step TEXT NOT NULL DEFAULT '';
+ALTER TABLE failed ADD COLUMN headline TEXT NOT NULL DEFAULT ''; -- what failures with the same cause have in common
+UPDATE failed SET failed_at = (SELECT coalesce(finished_at, created_at) FROM run WHERE key = failed.run);
+CREATE INDEX failed_time ON failed (failed_at, job);
+CREATE INDEX failed_step ON failed (step, failed_at, job);
+";
+/// The layout whose new columns are filled in by code.
+const LISTS_LAYOUT: i64 = 10;
+
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), HubError> {
     let layout: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -280,8 +314,58 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), HubError> 
     for (version, script) in (layout + 1..).zip(missing) {
         let tx = db.transaction()?;
         tx.execute_batch(script)?;
+        if version == LISTS_LAYOUT {
+            fill_lists(&tx)?;
+        }
         tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
+    }
+    Ok(())
+}
+
+/// Fills in what [`V10`] adds and SQL cannot compute.
+fn fill_lists(db: &Connection) -> Result<(), HubError> {
+    let mut invocations = db.prepare("SELECT run, created_at, params FROM invocation")?;
+    let mut rows = invocations.query([])?;
+    while let Some(row) = rows.next()? {
+        let (run, created_at, params): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        insert_params(db, run, created_at, &stored_param_rows(&params)?)?;
+    }
+    let mut failed = db.prepare(
+        "SELECT failed.run, job, node, failure FROM failed JOIN job ON job.id = failed.job ORDER BY failed.run",
+    )?;
+    let mut update = db.prepare("UPDATE failed SET step = ?3, headline = ?4 WHERE run = ?1 AND job = ?2")?;
+    let mut select = db.prepare("SELECT body FROM plan WHERE run = ?1")?;
+    let (mut rows, mut last) = (failed.query([])?, None);
+    while let Some(row) = rows.next()? {
+        let (run, job, node): (i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let graph = match last.take() {
+            Some((key, graph)) if key == run => graph,
+            _ => {
+                let body: Vec<u8> = select.query_row([run], |row| row.get(0))?;
+                let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(&body)?;
+                Graph::new(with_values(plan)?, code)?
+            }
+        };
+        let failure: Option<Vec<u8>> = row.get(3)?;
+        let entry = FailedEntry::of_stored(&graph, NodeId(node), failure.as_deref())?;
+        update.execute(params![run, job, entry.step, entry.headline])?;
+        last = Some((run, graph));
+    }
+    Ok(())
+}
+
+/// Inserts what a run is found by.
+pub(super) fn insert_params(
+    db: &Connection,
+    run: i64,
+    created_at: i64,
+    rows: &[(String, String)],
+) -> Result<(), HubError> {
+    let mut insert =
+        db.prepare_cached("INSERT INTO run_param (name, value, created_at, run) VALUES (?1, ?2, ?3, ?4)")?;
+    for (name, value) in rows {
+        insert.execute(params![name, value, created_at, run])?;
     }
     Ok(())
 }

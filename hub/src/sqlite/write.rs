@@ -253,14 +253,15 @@ impl WriteTx<'_> {
     }
 
     fn write_failed(&self, changes: &ChangeSet<'_>) -> Result<(), HubError> {
-        let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO failed (run, job) VALUES (?1, ?2)")?;
+        let mut insert = self.db.prepare_cached(
+            "INSERT OR REPLACE INTO failed (run, job, failed_at, step, headline) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
         let mut delete = self.db.prepare_cached("DELETE FROM failed WHERE run = ?1 AND job = ?2")?;
-        for ((run, job), is_failed) in &changes.failed {
-            if *is_failed {
-                insert.execute([run, job])?;
-            } else {
-                delete.execute([run, job])?;
-            }
+        for ((run, job), entry) in &changes.failed {
+            match entry {
+                Some(entry) => insert.execute(params![run, job, changes.now, entry.step, entry.headline])?,
+                None => delete.execute([run, job])?,
+            };
         }
         Ok(())
     }

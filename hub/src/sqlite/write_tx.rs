@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bue_model::{BlobRef, NodeId, Plan, RunId, RunState, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::state::run_state;
 use super::writer_state::WriterState;
@@ -17,6 +18,7 @@ use crate::jobs::columns::{from_postcard, run_id};
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::graph::{BlockIndex, Graph};
 use crate::jobs::instance::{FanOut, Instance, MAX_ID, Run, enclosing_instance, missing_fan_out};
+use crate::jobs::views::row_query::{RowQuery, SqlParam};
 use crate::pipelines::with_values;
 
 /// Columns of `fanout`, in the order of [`read_fan_out`].
@@ -177,6 +179,20 @@ impl<'a> WriteTx<'a> {
     pub(super) fn fan_outs_of(&self, run: i64) -> Result<Vec<FanOut>, HubError> {
         let mut select = self.db.prepare_cached(select_fan_outs!("run = ?1"))?;
         Ok(select.query_map([run], read_fan_out)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the rows of a query.
+    pub(super) fn rows<T>(
+        &self,
+        query: &RowQuery,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, HubError> {
+        let params = query.params.iter().map(|param| match param {
+            SqlParam::Int(number) => Value::Integer(*number),
+            SqlParam::Text(text) => Value::Text(text.clone()),
+        });
+        let mut select = self.db.prepare_cached(&query.sql)?;
+        Ok(select.query_map(params_from_iter(params), read)?.collect::<Result<_, _>>()?)
     }
 
     /// Returns the instance of `block` that contains `from`: `from` itself, or one around it.

@@ -8,6 +8,7 @@ pub(crate) mod gathers;
 pub(crate) mod handlers;
 pub(crate) mod leases;
 pub(crate) mod listing;
+pub(crate) mod lists;
 pub(crate) mod loops;
 pub(crate) mod order;
 pub(crate) mod outcomes;
@@ -254,7 +255,17 @@ macro_rules! all_contract_tests {
                 a_page_that_finds_little_ends_early_and_is_continued
                 jobs_of_other_runs_are_not_listed
                 an_unknown_step_is_named_and_an_unknown_run_is_none
+                jobs_are_listed_by_round
+                too_many_loops_in_a_round_are_refused
                 runs_are_found_by_a_range_of_ids;
+            lists:
+                runs_are_found_by_state_path_and_time
+                runs_of_the_same_time_are_each_on_one_page
+                a_page_of_runs_that_finds_little_ends_early
+                runs_are_found_by_pipeline_and_parameters
+                values_of_parameters_are_compared_as_json
+                failed_jobs_of_all_runs_are_listed_newest_first
+                failures_are_grouped_by_step_and_message;
             plans:
                 a_value_of_the_script_is_an_argument
                 keyword_arguments_come_with_the_step

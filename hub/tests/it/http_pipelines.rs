@@ -112,7 +112,7 @@ async fn every_field_that_does_not_fit_is_named() {
         );
     }
     let runs = raw_request(&hub, "GET", "/v1/runs", "", b"").await;
-    assert_eq!(serde_json::from_str::<Value>(&runs.body).expect("JSON").as_array().map(Vec::len), Some(0));
+    assert_eq!(serde_json::from_str::<Value>(&runs.body).expect("JSON")["runs"].as_array().map(Vec::len), Some(0));
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn ten_thousand_invocations_with_one_key_are_one_run() {
         );
     }
     let runs = raw_request(&hub, "GET", "/v1/runs", "", b"").await;
-    assert_eq!(serde_json::from_str::<Value>(&runs.body).expect("JSON").as_array().map(Vec::len), Some(1));
+    assert_eq!(serde_json::from_str::<Value>(&runs.body).expect("JSON")["runs"].as_array().map(Vec::len), Some(1));
     let other = r#"{"params": {"day": "2026-11-02"}, "key": "monday"}"#;
     let (status, answer, _) = post(&hub, "/v1/pipelines/report/runs", other).await;
     assert_eq!((status, &answer["error"]["code"]), (409, &json!("key_used")));
@@ -173,7 +173,7 @@ async fn a_batch_names_the_run_that_does_not_fit_and_starts_none() {
     let (status, answer, _) = post(&hub, "/v1/pipelines/report/runs:batch", batch).await;
     assert_eq!((status, &answer["error"]["fields"][0]["field"]), (422, &json!("runs[1].day")));
     let runs = raw_request(&hub, "GET", "/v1/runs", "", b"").await;
-    assert_eq!(serde_json::from_str::<Value>(&runs.body).expect("JSON").as_array().map(Vec::len), Some(0));
+    assert_eq!(serde_json::from_str::<Value>(&runs.body).expect("JSON")["runs"].as_array().map(Vec::len), Some(0));
     let too_many = format!("{{\"runs\": [{}]}}", vec!["{}"; 1_001].join(","));
     assert_eq!(post(&hub, "/v1/pipelines/report/runs:batch", &too_many).await.0, 422);
 }

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bue_hub::{Durability, JobStore, PostgresStore, SqliteStore};
-use bue_model::RunState;
+use bue_hub::{Durability, FailedQuery, JobStore, PostgresStore, RunQuery, SqliteStore};
+use bue_model::{RunId, RunState, Timestamp};
 use bue_test_support::cluster::shared;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -29,6 +29,7 @@ async fn complete_run(store: Arc<dyn JobStore>, layout: usize) {
     let run = world.store.runs(1).await.expect("runs").remove(0);
     assert_eq!((run.name.as_str(), run.state), ("older", RunState::Running), "layout {layout}");
     let run = run.id;
+    check_lists(&world, run, layout).await;
     let a = world.step(run, "a").await;
     assert_eq!(a.completed + a.available + a.running + a.failed, 12, "layout {layout}: {a:?}");
     // the lease of that time has expired, and what was pending or under a rate is due
@@ -44,6 +45,22 @@ async fn complete_run(store: Arc<dyn JobStore>, layout: usize) {
     let steps = world.view(run).await.steps;
     let completed: Vec<u64> = steps.iter().map(|step| step.completed).collect();
     assert_eq!(completed, [1, 12, 12, 1], "layout {layout}");
+}
+
+/// What the layout of the lists adds is filled in for what was there before.
+async fn check_lists(world: &World, run: RunId, layout: usize) {
+    let failed = world.store.failed_page(FailedQuery { limit: 9, ..FailedQuery::default() }).await.expect("a page");
+    let failed: Vec<_> = failed.jobs.iter().map(|one| (one.job.run, one.job.step.as_str(), one.at)).collect();
+    assert_eq!(failed, [(run, "a", Timestamp(1_000_000))], "layout {layout}");
+    let groups = world.store.failure_groups(FailedQuery { limit: 9, ..FailedQuery::default() }).await.expect("groups");
+    let group = &groups.groups[0];
+    assert_eq!((group.step.as_str(), group.message.as_str(), group.count), ("a", "broken", 1), "layout {layout}");
+    // the file of layout 9 has the parameters of a pipeline's run
+    let params = [("depth".to_owned(), "3".to_owned()), ("day".to_owned(), "2026-11-01".to_owned())].into();
+    let query = RunQuery { params, pipeline: Some("older".into()), limit: 9, ..RunQuery::default() };
+    let found: Vec<_> =
+        world.store.run_page(query).await.expect("a page").runs.into_iter().map(|one| one.run.id).collect();
+    assert_eq!(found, if layout >= 9 { vec![run] } else { Vec::new() }, "layout {layout}");
 }
 
 #[tokio::test]

@@ -87,6 +87,13 @@ fn schema_of(kind: ParameterKind) -> Value {
         ParameterKind::Text => json!({ "type": "string" }),
         ParameterKind::RunId | ParameterKind::UploadId => json!({ "type": "string", "format": "uuid" }),
         ParameterKind::JobState => schemas::reference("JobState"),
+        ParameterKind::RunStates => {
+            let state = "(running|completed|failed|cancelled)";
+            json!({ "type": "string", "pattern": format!("^{state}(,{state})*$") })
+        }
+        ParameterKind::Position => json!({ "type": "string", "pattern": "^-?[0-9]+\\.-?[0-9]+$" }),
+        ParameterKind::ValueForm => json!({ "enum": ["json", "cbor"] }),
+        ParameterKind::Rounds => json!({ "type": "string", "pattern": "^[1-9][0-9]*(\\.[1-9][0-9]*)*$" }),
         ParameterKind::RunPrefix => json!({ "type": "string", "pattern": "^[0-9a-fA-F-]{4,36}$" }),
     }
 }
@@ -114,8 +121,17 @@ fn media_types(content: Content) -> Vec<(&'static str, Value)> {
             vec![("application/json", json!({ "type": "array", "items": schemas::reference(name) }))]
         }
         Content::Postcard => vec![(bue_model::wire::CONTENT_TYPE, binary())],
-        Content::PostcardOrEvents => {
-            vec![(bue_model::wire::CONTENT_TYPE, binary()), ("text/event-stream", binary())]
+        Content::PostcardOrJson(name) => {
+            vec![("application/json", schemas::reference(name)), (bue_model::wire::CONTENT_TYPE, binary())]
+        }
+        Content::Log => vec![
+            ("application/json", schemas::reference("JobLog")),
+            ("text/plain", json!({ "type": "string" })),
+            (bue_model::wire::CONTENT_TYPE, binary()),
+            ("text/event-stream", binary()),
+        ],
+        Content::EitherJson(one, other) => {
+            vec![("application/json", json!({ "anyOf": [schemas::reference(one), schemas::reference(other)] }))]
         }
         Content::Bytes(media_type) => vec![(media_type, binary())],
     }

@@ -37,6 +37,27 @@ pub(crate) enum ParameterKind {
     JobState,
     /// The first digits of a run's id.
     RunPrefix,
+    /// States of runs, separated by commas.
+    RunStates,
+    /// A position: `next` of the page before.
+    Position,
+    /// Numbers of rounds, separated by dots.
+    Rounds,
+    /// How values are written.
+    ValueForm,
+}
+
+impl QueryParameter {
+    /// What stands for a part of the name that a request chooses.
+    pub(crate) const WILDCARD: &str = "NAME";
+
+    /// Returns whether a parameter of a request is this one.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        match self.name.strip_suffix(Self::WILDCARD) {
+            Some(prefix) => name.len() > prefix.len() && name.starts_with(prefix),
+            None => name == self.name,
+        }
+    }
 }
 
 /// The content of a body.
@@ -49,8 +70,12 @@ pub(crate) enum Content {
     JsonArray(&'static str),
     /// A message between programs of one release.
     Postcard,
-    /// A message, or server-sent events.
-    PostcardOrEvents,
+    /// A message, or for clients that accept it JSON that follows the schema of this name.
+    PostcardOrJson(&'static str),
+    /// A log: a message, or for clients that accept them JSON or text, or server-sent events.
+    Log,
+    /// JSON that follows one of these schemas.
+    EitherJson(&'static str, &'static str),
     /// Bytes of this media type.
     Bytes(&'static str),
 }

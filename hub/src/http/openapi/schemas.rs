@@ -26,7 +26,7 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Value {
 /// All schemas, by name.
 pub(super) fn all() -> Value {
     // one object with all of them is more than the macro can read
-    with_entries(with_entries(general(), schedules()), reruns())
+    with_entries(with_entries(with_entries(general(), schedules()), reruns()), lists())
 }
 
 fn general() -> Value {
@@ -75,7 +75,7 @@ fn general() -> Value {
         "Nothing": { "type": "null" },
         "Changed": object(&json!({ "jobs": count() })),
         "Submitted": object(&json!({ "run": uuid() })),
-        "Info": object(&json!({ "version": text(), "bucket": or_null(&text()), "scopes": texts() })),
+        "Info": object(&json!({ "version": text(), "bucket": or_null(&text()), "scopes": texts(), "wire": count() })),
         "Run": object(&json!({
             "id": uuid(),
             "name": text(),
@@ -94,6 +94,7 @@ fn general() -> Value {
             "eta": or_null(&time()),
             "unserved": { "type": "array", "items": reference("UnservedScope") },
             "rerun_of": or_null(&uuid()),
+            "pipeline": or_null(&run_pipeline()),
         })),
         "UnservedScope": object(&json!({ "scope": text(), "steps": texts(), "more_steps": count(), "jobs": count() })),
         "Worker": object(&json!({
@@ -246,7 +247,7 @@ fn reruns() -> Value {
         "RunPlan": object(&json!({
             "run": uuid(),
             "name": text(),
-            "pipeline": or_null(&object(&json!({ "name": text(), "version": count() }))),
+            "pipeline": or_null(&run_pipeline()),
             "rerun_of": or_null(&uuid()),
             "params": { "type": "array", "items": reference("Param") },
             "steps": {
@@ -255,6 +256,118 @@ fn reruns() -> Value {
             },
         })),
     })
+}
+
+/// The schemas of lists, of values as JSON and of operations on many runs.
+fn lists() -> Value {
+    let next =
+        || or_null(&json!({ "type": "string", "description": "`after` of the next page; null on the last one" }));
+    let entries = |name: &str| json!({ "type": "array", "items": reference(name) });
+    let filter = with_optional(
+        object(&json!({})),
+        &json!({
+            "state": { "anyOf": [text(), texts()] },
+            "pipeline": text(),
+            "name": text(),
+            "params": { "type": "object", "description": "values of parameters, by name" },
+            "since": { "anyOf": [text(), time()] },
+            "until": { "anyOf": [text(), time()] },
+            "step": text(),
+            "error": { "type": "string", "description": "text in the message or traceback of a failed job" },
+        }),
+    );
+    json!({
+        "RunPage": object(&json!({ "runs": entries("Run"), "next": next() })),
+        "ErrorPage": object(&json!({ "errors": entries("ErrorEntry"), "next": next() })),
+        "ErrorEntry": object(&json!({ "at": time(), "name": text(), "job": reference("Job") })),
+        "ErrorGroupPage": object(&json!({ "groups": entries("ErrorGroup"), "jobs": count(), "next": next() })),
+        "ErrorGroup": object(&json!({
+            "step": text(),
+            "message": text(),
+            "count": count(),
+            "newest": reference("ErrorTime"),
+            "oldest": reference("ErrorTime"),
+        })),
+        "ErrorTime": object(&json!({ "at": time(), "run": uuid(), "job": count() })),
+        "ResultPage": object(&json!({
+            "run": uuid(),
+            "state": run_state(),
+            "results": entries("CallResult"),
+            "failed": entries("FailedJob"),
+            "next": next(),
+        })),
+        "CallResult": with_optional(
+            object(&json!({
+                "call": count(),
+                "line": count(),
+                "name": or_null(&text()),
+                "used": { "type": "boolean" },
+                "state": { "enum": ["completed", "failed", "cancelled", "skipped", "running"] },
+                "value": {},
+                "first_round": count(),
+            })),
+            &json!({ "rounds": { "type": "object" } }),
+        ),
+        "FailedJob": object(&json!({
+            "job": count(),
+            "step": text(),
+            "line": count(),
+            "rounds": entries("Round"),
+            "arguments": entries("Argument"),
+            "attempts": count(),
+            "worker": or_null(&text()),
+            "failure": reference("Failure"),
+        })),
+        "JobResult": object(&json!({
+            "job": count(),
+            "run": uuid(),
+            "step": text(),
+            "state": reference("JobState"),
+            "value": {},
+            "failure": or_null(&reference("Failure")),
+        })),
+        "JobInputs": object(&json!({
+            "job": count(),
+            "run": uuid(),
+            "step": text(),
+            "inputs": { "type": "array" },
+            "keywords": {},
+            "env": {},
+        })),
+        "JobLog": object(&json!({
+            "job": count(),
+            "lines": { "type": "array", "items": object(&json!({ "at": or_null(&time()), "text": text() })) },
+            "blob": or_null(&object(&json!({ "hash": hex_hash(), "bytes": count() }))),
+        })),
+        "BulkRequest": with_optional(
+            object(&json!({})),
+            &json!({
+                "filter": filter,
+                "all": { "type": "boolean", "description": "allows an empty filter" },
+                "dry_run": { "type": "boolean", "description": "count, and change nothing" },
+                "after": { "type": "string", "description": "`next` of the answer before" },
+            }),
+        ),
+        "Bulk": object(&json!({
+            "runs": count(),
+            "jobs": count(),
+            "dry_run": { "type": "boolean" },
+            "examples": {
+                "type": "array",
+                "items": object(&json!({ "run": uuid(), "name": text(), "state": run_state(), "jobs": count() })),
+            },
+            "skipped": count(),
+            "problems": {
+                "type": "array",
+                "items": object(&json!({ "run": uuid(), "code": text(), "message": text() })),
+            },
+            "next": next(),
+        })),
+    })
+}
+
+fn run_pipeline() -> Value {
+    object(&json!({ "name": text(), "version": count() }))
 }
 
 /// Adds the entries of the second object to the first.
@@ -434,13 +547,15 @@ fn time() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use bue_model::bulk::BulkView;
+    use bue_model::failed_jobs::{FailedJobEntry, FailedJobPage, FailedJobTime, FailureGroup, FailureGroupPage};
     use bue_model::rerun::RunPlanView;
     use bue_model::schedule::{
         AppliedSchedule, BackfillProgress, RunCounts, ScheduleChange, SchedulePage, ScheduledRun,
     };
     use bue_model::wire::{
         AtMostView, Changed, ErrorBody, ErrorView, FieldError, HubView, JobCounts, JobPage, JobView, ParentView,
-        RunView, StepView, UnservedScope, WhyView, WorkerAbilities, WorkerView,
+        RunPage, RunView, StepView, UnservedScope, WhyView, WorkerAbilities, WorkerView,
     };
     use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
     use serde::Serialize;
@@ -512,6 +627,7 @@ mod tests {
             eta: None,
             unserved: Vec::new(),
             rerun_of: None,
+            pipeline: None,
         };
         let (pipeline, params, steps) = (None, Vec::new(), Vec::new());
         let plan = RunPlanView { run, name: String::new(), pipeline, rerun_of: None, params, steps };
@@ -529,7 +645,7 @@ mod tests {
         let parent = ParentView { job: JobId(1), name: String::new(), state: JobState::Blocked, rounds: Some((1, 2)) };
         check_fields("Parent", &parent);
         check_fields("AtMost", &AtMostView { running: 1, limit: 2 });
-        check_fields("Info", &HubView { version: String::new(), bucket: None, scopes: Vec::new() });
+        check_fields("Info", &HubView { version: String::new(), bucket: None, scopes: Vec::new(), wire: 8 });
         check_fields("JobPage", &JobPage::default());
         check_fields(
             "UnservedScope",
@@ -548,6 +664,15 @@ mod tests {
         check_fields("Schedule", &schedule);
         check_fields("ScheduledRun", &ScheduledRun { run, state: RunState::Running, due: Timestamp(1) });
         check_fields("Changed", &Changed { jobs: 1 });
+        check_fields("RunPage", &RunPage::default());
+        check_fields("ErrorPage", &FailedJobPage::default());
+        check_fields("ErrorEntry", &FailedJobEntry { at: Timestamp(1), name: String::new(), job });
+        check_fields("ErrorGroupPage", &FailureGroupPage::default());
+        let newest = FailedJobTime { at: Timestamp(1), run, job: JobId(1) };
+        check_fields("ErrorTime", &newest);
+        let (step, message, oldest) = (String::new(), String::new(), newest.clone());
+        check_fields("ErrorGroup", &FailureGroup { step, message, count: 1, newest, oldest });
+        check_fields("Bulk", &BulkView::default());
         check_fields("Error", &ErrorBody { error });
     }
 }

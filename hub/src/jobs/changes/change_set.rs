@@ -11,6 +11,7 @@ use super::snapshot::{RequiredReads, Snapshot};
 use crate::error::HubError;
 use crate::jobs::columns::{row_id, signed};
 use crate::jobs::counts::step_counts::CountChanges;
+use crate::jobs::failed_entry::FailedEntry;
 use crate::jobs::graph::BlockIndex;
 use crate::jobs::initial_state::ParentState;
 use crate::jobs::instance::{FanOut, Instance, Location, Run, enclosing_instance, instance_of, missing_fan_out};
@@ -127,8 +128,8 @@ pub(crate) struct ChangeSet<'a> {
     pub(crate) chunks: Vec<ChunkRow>,
     pub(crate) copied_lists: Vec<CopiedList>,
     pub(crate) counterparts: Vec<CounterpartRow>,
-    /// By run and job: whether the job is to be listed as failed.
-    pub(crate) failed: BTreeMap<(i64, i64), bool>,
+    /// By run and job: how the job is to be listed as failed, `None` for one that is not to be listed any more.
+    pub(crate) failed: BTreeMap<(i64, i64), Option<FailedEntry>>,
     /// New states of runs, and when they finished.
     pub(crate) run_states: BTreeMap<i64, (RunState, Option<i64>)>,
     /// New values of `run.ending`: the states of runs when their `finally` blocks began.

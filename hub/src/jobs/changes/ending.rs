@@ -106,7 +106,7 @@ impl ChangeSet<'_> {
             return Err(ChangeError::MissingRows);
         };
         let changes = self.failed.range((key, i64::MIN)..=(key, i64::MAX));
-        Ok(stored + changes.map(|(_, is_failed)| if *is_failed { 1 } else { -1 }).sum::<i64>())
+        Ok(stored + changes.map(|(_, entry)| if entry.is_some() { 1 } else { -1 }).sum::<i64>())
     }
 
     /// A failed job is about to be reset. Unless it is part of the `finally` block, the run ends once more, and with it begins the

@@ -52,7 +52,7 @@ impl ChangeSet<'_> {
     /// Cancels one row, whatever its state, without those that depend on it.
     pub(super) fn cancel_row(&mut self, run: &Run, row: JobRow) {
         if row.state == State::Failed {
-            self.failed.insert((run.key, row.location.id), false);
+            self.failed.insert((run.key, row.location.id), None);
         }
         self.count_transition(run, row.location.node, row.state, State::Cancelled);
         self.move_to_done(row, State::Cancelled, Hint::default(), None);

@@ -8,6 +8,7 @@ use bue_model::NodeId;
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
 use super::rows::JobRow;
+use crate::jobs::failed_entry::FailedEntry;
 use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::{IdRange, Location, Run, instance_of, location_in, node_of};
@@ -104,7 +105,8 @@ impl ChangeSet<'_> {
         let (location, from) = (row.location, row.state);
         row.after_last_attempt(record.encode()?);
         self.put(row.clone());
-        self.failed.insert((run.key, location.id), true);
+        let entry = FailedEntry::new(&run.graph, location.node, &record.failure.message);
+        self.failed.insert((run.key, location.id), Some(entry));
         self.count_transition(run, location.node, from, State::Failed);
         self.mark_closed(run, location)?;
         let blocked = self.block_dependants(run, location, location.id);

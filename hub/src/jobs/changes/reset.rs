@@ -152,7 +152,7 @@ impl ChangeSet<'_> {
         let location = row.location;
         self.reopen_ending(run, location)?;
         self.reopen(run, instance_of(run, location)?)?;
-        self.failed.insert((run.key, id), false);
+        self.failed.insert((run.key, id), None);
         self.reset_runs.insert(run.key);
         row.after_reset();
         row.return_home(run);

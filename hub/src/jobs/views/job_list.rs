@@ -115,6 +115,8 @@ pub(crate) struct JobScan {
     budget: i64,
     /// Whether there is more to look at.
     is_cut: bool,
+    /// Only ids in these ranges, which are in order.
+    within: Option<Vec<IdRange>>,
 }
 
 impl JobScan {
@@ -138,7 +140,24 @@ impl JobScan {
             found: Vec::new(),
             budget: MAX_IDS,
             is_cut: false,
+            within: None,
         })
+    }
+
+    /// Restricts the page to ids in these ranges, which are in order.
+    pub(crate) fn restrict(&mut self, ranges: Vec<IdRange>) {
+        self.within = Some(ranges);
+    }
+
+    /// Returns the ranges to which the page is restricted.
+    pub(crate) fn ranges(&self) -> Option<Vec<IdRange>> {
+        self.within.clone()
+    }
+
+    fn is_within(&self, id: i64) -> bool {
+        let Some(ranges) = &self.within else { return true };
+        let around = ranges.partition_point(|(first, _)| *first <= id).checked_sub(1);
+        around.and_then(|at| ranges.get(at)).is_some_and(|(_, end)| id < *end)
     }
 
     /// Returns whether the page needs no more rows.
@@ -182,7 +201,8 @@ impl JobScan {
     fn add(&mut self, rows: &[(i64, NodeId)]) -> Option<i64> {
         let is_match = |node: NodeId| self.matches.get(node.0 as usize).is_some_and(|is_match| *is_match);
         let room = (self.limit + 1).saturating_sub(self.found.len());
-        let found: Vec<i64> = rows.iter().filter(|(_, node)| is_match(*node)).map(|(id, _)| *id).take(room).collect();
+        let is_wanted = |(id, node): &&(i64, NodeId)| is_match(*node) && self.is_within(*id);
+        let found: Vec<i64> = rows.iter().filter(is_wanted).map(|(id, _)| *id).take(room).collect();
         self.found.extend(found);
         rows.last().map(|(id, _)| *id).filter(|_| i64::try_from(rows.len()).is_ok_and(|count| count >= BATCH))
     }

@@ -57,6 +57,13 @@ impl RunSummary {
         summary
     }
 
+    /// Sums up the counts of a run that has ended, in which no job waits.
+    pub(crate) fn of_ended(step_count: i64, sums: &StepCounts) -> Self {
+        let mut summary = Self { step_count: unsigned(step_count), ..Self::default() };
+        summary.count(sums);
+        summary
+    }
+
     fn count(&mut self, counts: &StepCounts) {
         self.counts.blocked += unsigned(counts.blocked);
         self.counts.available += unsigned(counts.available);

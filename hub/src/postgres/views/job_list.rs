@@ -7,13 +7,14 @@ use bue_model::{JobState, NodeId, RunId};
 use deadpool_postgres::Transaction;
 
 use crate::error::HubError;
-use crate::jobs::columns::job_id;
-use crate::jobs::instance::{FanOut, IdRange};
+use crate::jobs::columns::{job_id, signed};
+use crate::jobs::instance::{FanOut, IdRange, Run};
 use crate::jobs::state::state_code;
 use crate::jobs::views::job_list::{
     BATCH, FAN_OUT_BATCH, JobScan, select_failed, select_running, select_window, select_window_in_state,
 };
 use crate::jobs::views::job_views::digest_of;
+use crate::jobs::views::round_filter::{MAX_LOOPS, RoundFilter};
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::query::{fan_out_row, node, query, select_fan_outs};
 use crate::postgres::state::PostgresState;
@@ -32,6 +33,9 @@ impl PostgresState {
         let key: i64 = row.try_get(0)?;
         let run = self.run(&tx, key).await?;
         let mut scan = JobScan::new(&run, request)?;
+        if !request.rounds.is_empty() {
+            scan.restrict(round_ids(&tx, &run, &request.rounds).await?);
+        }
         match request.state {
             Some(JobState::Running) => scan_index(&tx, key, &mut scan, select_running!("$", "")).await?,
             Some(JobState::Failed) => scan_index(&tx, key, &mut scan, select_failed!("$")).await?,
@@ -72,6 +76,28 @@ async fn scan_index(tx: &Transaction<'_>, run: i64, scan: &mut JobScan, sql: &st
     Ok(())
 }
 
+/// Returns the ids of the jobs in a round.
+async fn round_ids(tx: &Transaction<'_>, run: &Run, rounds: &[u64]) -> Result<Vec<IdRange>, HubError> {
+    let sql = select_fan_outs!(
+        "id IN (SELECT found.id FROM unnest($1::int8[], $2::int8[]) AS wanted (first, rest)
+             CROSS JOIN LATERAL (SELECT inner_loop.id FROM fanout AS inner_loop
+                 WHERE inner_loop.id >= wanted.first AND inner_loop.id < wanted.rest) AS found LIMIT $3)"
+    );
+    // one more than the filter takes
+    let limit = signed(MAX_LOOPS as u64 + 1);
+    let mut filter = RoundFilter::new(run, rounds);
+    loop {
+        let needs = filter.needs();
+        if needs.is_empty() {
+            return Ok(filter.finish());
+        }
+        let (firsts, ends): (Vec<i64>, Vec<i64>) = needs.into_iter().unzip();
+        let fan_outs: Vec<FanOut> =
+            query(tx, sql, &[&firsts, &ends, &limit]).await?.iter().map(fan_out_row).collect::<Result<_, _>>()?;
+        filter.add(&fan_outs)?;
+    }
+}
+
 /// Looks at the top level and at the fan-outs, in the order of their ids.
 async fn scan_ranges(
     tx: &Transaction<'_>,
@@ -80,6 +106,12 @@ async fn scan_ranges(
     scan: &mut JobScan,
     sql: &str,
 ) -> Result<(), HubError> {
+    if let Some(ranges) = scan.ranges() {
+        for range in ranges {
+            scan_range(tx, range, scan, sql).await?;
+        }
+        return Ok(());
+    }
     scan_range(tx, top_level, scan, sql).await?;
     let mut fan_outs = fan_outs_from(tx, run, scan.cursor()).await?;
     while !fan_outs.is_empty() && !scan.is_full() {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bue_model::wire::{JobView, LeaseBatch, ParentView, WhyView};
 use bue_model::{JobId, Timestamp, ValueRef};
 use deadpool_postgres::Transaction;
-use tokio_postgres::Row;
+use tokio_postgres::{IsolationLevel, Row};
 
 use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, job_id, row_id, small};
@@ -18,7 +18,7 @@ use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::leasing::values::Values;
 use crate::postgres::query::{node, query, state};
 use crate::postgres::state::PostgresState;
-use crate::store::MAX_PARENTS;
+use crate::store::{JobResult, MAX_PARENTS};
 
 impl PostgresState {
     /// Returns the view of a job.
@@ -30,6 +30,20 @@ impl PostgresState {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         Ok(self.job_views(&tx, &[row_id(id)]).await?.pop())
+    }
+
+    /// Returns a job with its result.
+    pub(in crate::postgres) async fn job_result(&self, id: JobId) -> Result<Option<JobResult>, HubError> {
+        retry_transient!(self.try_job_result(id))
+    }
+
+    async fn try_job_result(&self, id: JobId) -> Result<Option<JobResult>, HubError> {
+        let mut client = self.client().await?;
+        // one snapshot, because the job may end between the two reads
+        let tx =
+            client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
+        let Some(job) = self.job_views(&tx, &[row_id(id)]).await?.pop() else { return Ok(None) };
+        Ok(Some(JobResult { job, value: Values::default().value(&tx, row_id(id)).await? }))
     }
 
     /// Returns the views of those of these rows that are jobs, in the order of their ids.

@@ -1,10 +1,12 @@
 //! Views of runs, and the jobs of all open runs for metrics.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use bue_model::wire::{JobCounts, MAX_STEP_VIEWS, RunView, StepView};
 use bue_model::{RunId, RunState, Timestamp};
 use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -15,17 +17,21 @@ use crate::jobs::counts::step_counts::StepCounts;
 use crate::jobs::counts::tally::{MAX_RUNS, Tally};
 use crate::jobs::instance::Run;
 use crate::jobs::state::run_state_to_code;
+use crate::jobs::views::position::Position;
+use crate::jobs::views::row_query::RowQuery;
+use crate::jobs::views::run_list::{ListedRun, RunList, RunQuery, finish, run_pipeline, scans};
 use crate::jobs::views::run_summary::RunSummary;
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::query::{node, query, run_state, state};
+use crate::postgres::query::{node, query, rows_of, run_state, state};
 use crate::postgres::state::PostgresState;
 
 /// Columns of `run`, in the order of [`PostgresState::try_run_views`].
 macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
-            "SELECT key, id, name, state, created_at, finished_at, version,
-                 (SELECT original FROM rerun WHERE rerun.run = run.key) FROM run ",
+            "SELECT run.key, run.id, run.name, run.state, run.created_at, run.finished_at, run.version,
+                 (SELECT original FROM rerun WHERE rerun.run = run.key), invocation.pipeline, invocation.version
+             FROM run LEFT JOIN invocation ON invocation.run = run.key ",
             $rest
         )
     };
@@ -34,13 +40,33 @@ macro_rules! select_runs {
 impl PostgresState {
     /// Returns the view of a run.
     pub(in crate::postgres) async fn run_view(&self, id: RunId) -> Result<Option<RunView>, HubError> {
-        Ok(retry_transient!(self.try_run_views(select_runs!("WHERE id = $1"), &[&id.0], MAX_STEP_VIEWS))?.pop())
+        Ok(retry_transient!(self.try_run_views(select_runs!("WHERE run.id = $1"), &[&id.0], MAX_STEP_VIEWS))?.pop())
     }
 
-    /// Returns the views of the latest runs, newest first.
-    pub(in crate::postgres) async fn run_views(&self, limit: u32) -> Result<Vec<RunView>, HubError> {
-        let sql = select_runs!("ORDER BY key DESC LIMIT $1");
-        retry_transient!(self.try_run_views(sql, &[&i64::from(limit)], 0))
+    /// Returns a page of runs.
+    pub(in crate::postgres) async fn run_page(&self, request: RunQuery) -> Result<RunList, HubError> {
+        retry_transient!(self.try_run_page(&request))
+    }
+
+    async fn try_run_page(&self, request: &RunQuery) -> Result<RunList, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let mut scans = scans(request, '$');
+        for scan in &mut scans {
+            while let Some(rows) = scan.next_query() {
+                let found = run_rows(&tx, &rows).await?;
+                scan.add(rows.limit, &found);
+            }
+        }
+        let (positions, next) = finish(scans, request.limit);
+        let keys: Vec<i64> = positions.iter().map(|position| position.key).collect();
+        let views = self.views_in(&tx, select_runs!("WHERE run.key = ANY($1)"), &[&keys], 0).await?;
+        let mut views: HashMap<i64, RunView> = views.into_iter().collect();
+        let runs = positions.into_iter().filter_map(|position| {
+            // one that was deleted meanwhile is left out
+            views.remove(&position.key).map(|run| ListedRun { position, run })
+        });
+        Ok(RunList { runs: runs.collect(), next })
     }
 
     /// Returns the views of the runs whose ids are in a range, in the order of their ids.
@@ -49,7 +75,7 @@ impl PostgresState {
         ids: RangeInclusive<RunId>,
         limit: u32,
     ) -> Result<Vec<RunView>, HubError> {
-        let sql = select_runs!("WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3");
+        let sql = select_runs!("WHERE run.id >= $1 AND run.id <= $2 ORDER BY run.id LIMIT $3");
         retry_transient!(self.try_run_views(sql, &[&ids.start().0, &ids.end().0, &i64::from(limit)], 0))
     }
 
@@ -62,8 +88,29 @@ impl PostgresState {
     ) -> Result<Vec<RunView>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
+        let views = self.views_in(&tx, sql, params, max_steps).await?;
+        Ok(views.into_iter().map(|(_, view)| view).collect())
+    }
+
+    /// Returns the keys of runs, and views with at most this many steps.
+    async fn views_in(
+        &self,
+        tx: &Transaction<'_>,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+        max_steps: usize,
+    ) -> Result<Vec<(i64, RunView)>, HubError> {
+        let rows = query(tx, sql, params).await?;
+        let mut ended = Vec::new();
+        for row in &rows {
+            let (key, code): (i64, i64) = (row.try_get(0)?, row.try_get(3)?);
+            if run_state(key, code)? != RunState::Running {
+                ended.push(key);
+            }
+        }
+        let ended = ended_summaries(tx, &ended).await?;
         let mut views = Vec::new();
-        for row in query(&tx, sql, params).await? {
+        for row in rows {
             let key: i64 = row.try_get(0)?;
             let view = RunView {
                 id: RunId(row.try_get(1)?),
@@ -74,13 +121,18 @@ impl PostgresState {
                 version: unsigned(row.try_get(6)?),
                 counts: JobCounts::default(),
                 step_count: 0,
-                steps: self.step_views(&tx, key, max_steps).await?,
+                steps: self.step_views(tx, key, max_steps).await?,
                 now: Timestamp(0),
                 eta: None,
                 unserved: Vec::new(),
                 rerun_of: row.try_get::<_, Option<Uuid>>(7)?.map(RunId),
+                pipeline: row.try_get::<_, Option<String>>(8)?.zip(row.try_get(9)?).map(run_pipeline),
             };
-            views.push(self.summarized(&tx, key, view).await?);
+            let view = match ended.get(&key) {
+                Some(summary) => summary.add_to(view),
+                None => self.summarized(tx, key, view).await?,
+            };
+            views.push((key, view));
         }
         Ok(views)
     }
@@ -145,6 +197,29 @@ impl PostgresState {
         }
         Ok(tally)
     }
+}
+
+/// Returns the time and the key of each run, and whether it matches.
+async fn run_rows(tx: &Transaction<'_>, request: &RowQuery) -> Result<Vec<(Position, bool)>, HubError> {
+    let rows = rows_of(tx, request).await?;
+    let position = |row: &Row| Ok((Position { at: row.try_get(0)?, key: row.try_get(1)? }, row.try_get(2)?));
+    rows.iter().map(position).collect()
+}
+
+/// Sums up the counts of runs that have ended. Needs no plan, so that a list of them is not slow because of their scripts.
+async fn ended_summaries(tx: &Transaction<'_>, keys: &[i64]) -> Result<HashMap<i64, RunSummary>, HubError> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sums: Vec<_> = StepCounts::COLUMNS.iter().map(|column| format!("sum({column})::int8")).collect();
+    let sums = sums.join(", ");
+    let sql = format!("SELECT run, count(*), {sums} FROM step_count WHERE run = ANY($1) GROUP BY run");
+    let rows = query(tx, &sql, &[&keys]).await?;
+    let summary = |row: &Row| {
+        let sums = StepCounts::read(|column| row.try_get(column + 2))?;
+        Ok((row.try_get(0)?, RunSummary::of_ended(row.try_get(1)?, &sums)))
+    };
+    rows.iter().map(summary).collect()
 }
 
 /// Counts the jobs of a run that are in other scopes than those of their steps.

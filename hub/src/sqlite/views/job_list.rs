@@ -5,12 +5,13 @@ use bue_model::{JobState, NodeId, RunId};
 use rusqlite::params;
 
 use crate::error::HubError;
-use crate::jobs::columns::job_id;
-use crate::jobs::instance::{FanOut, IdRange};
+use crate::jobs::columns::{job_id, signed};
+use crate::jobs::instance::{FanOut, IdRange, Run};
 use crate::jobs::state::state_code;
 use crate::jobs::views::job_list::{
     BATCH, FAN_OUT_BATCH, JobScan, select_failed, select_running, select_window, select_window_in_state,
 };
+use crate::jobs::views::round_filter::{MAX_LOOPS, RoundFilter};
 use crate::sqlite::write_tx::{WriteTx, read_fan_out, select_fan_outs};
 
 impl WriteTx<'_> {
@@ -19,6 +20,9 @@ impl WriteTx<'_> {
         let Some(key) = self.run_key(id)? else { return Ok(None) };
         let run = self.run(key)?;
         let mut scan = JobScan::new(&run, query)?;
+        if !query.rounds.is_empty() {
+            scan.restrict(self.round_ids(&run, &query.rounds)?);
+        }
         match query.state {
             Some(JobState::Running) => {
                 self.scan_index(key, &mut scan, select_running!("?", "INDEXED BY job_running"))?;
@@ -48,8 +52,32 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Returns the ids of the jobs in a round.
+    fn round_ids(&self, run: &Run, rounds: &[u64]) -> Result<Vec<IdRange>, HubError> {
+        let mut filter = RoundFilter::new(run, rounds);
+        let mut select = self.db.prepare_cached(select_fan_outs!("id >= ?1 AND id < ?2 LIMIT ?3"))?;
+        loop {
+            let needs = filter.needs();
+            if needs.is_empty() {
+                return Ok(filter.finish());
+            }
+            let mut fan_outs = Vec::new();
+            for (first, end) in needs {
+                // one more than the filter takes
+                let room = (MAX_LOOPS + 1).saturating_sub(fan_outs.len());
+                for fan_out in select.query_map([first, end, signed(room as u64)], read_fan_out)? {
+                    fan_outs.push(fan_out?);
+                }
+            }
+            filter.add(&fan_outs)?;
+        }
+    }
+
     /// Looks at the top level and at the fan-outs, in the order of their ids.
     fn scan_ranges(&self, run: i64, top_level: IdRange, scan: &mut JobScan, sql: &str) -> Result<(), HubError> {
+        if let Some(ranges) = scan.ranges() {
+            return ranges.into_iter().try_for_each(|range| self.scan_range(range, scan, sql));
+        }
         self.scan_range(top_level, scan, sql)?;
         let mut fan_outs = self.fan_outs_from(run, scan.cursor())?;
         while !fan_outs.is_empty() && !scan.is_full() {

@@ -16,7 +16,7 @@ use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, diges
 use crate::jobs::views::round_path::RoundPath;
 use crate::sqlite::leasing::arguments::LastRead;
 use crate::sqlite::write_tx::WriteTx;
-use crate::store::MAX_PARENTS;
+use crate::store::{JobResult, MAX_PARENTS};
 
 impl WriteTx<'_> {
     /// Returns the view of a job.
@@ -45,6 +45,12 @@ impl WriteTx<'_> {
         let run = self.run(row.run)?;
         let rounds = self.rounds_of(&run, row.location(row_id(id)))?;
         row.into_view(id, &run, rounds)
+    }
+
+    /// Returns a job with its result.
+    pub(in crate::sqlite) fn job_result(&mut self, id: JobId) -> Result<Option<JobResult>, HubError> {
+        let Some(job) = self.job_view(id)? else { return Ok(None) };
+        Ok(Some(JobResult { job, value: self.value(row_id(id))? }))
     }
 
     /// Returns the hash of a job's result as it is stored; `None` if it has none.

@@ -14,6 +14,9 @@ use crate::jobs::counts::step_counts::StepCounts;
 use crate::jobs::counts::tally::{MAX_RUNS, Tally};
 use crate::jobs::instance::Run;
 use crate::jobs::state::run_state_to_code;
+use crate::jobs::views::position::Position;
+use crate::jobs::views::row_query::RowQuery;
+use crate::jobs::views::run_list::{ListedRun, RunList, RunQuery, finish, run_pipeline, scans};
 use crate::jobs::views::run_summary::RunSummary;
 use crate::sqlite::state::run_state;
 use crate::sqlite::write_tx::WriteTx;
@@ -22,8 +25,9 @@ use crate::sqlite::write_tx::WriteTx;
 macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
-            "SELECT key, id, name, state, created_at, finished_at, version,
-                 (SELECT original FROM rerun WHERE rerun.run = run.key) FROM run ",
+            "SELECT run.key, run.id, run.name, run.state, run.created_at, run.finished_at, run.version,
+                 (SELECT original FROM rerun WHERE rerun.run = run.key), invocation.pipeline, invocation.version
+             FROM run LEFT JOIN invocation ON invocation.run = run.key ",
             $rest
         )
     };
@@ -34,18 +38,42 @@ static SELECT_COUNTS: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {} FROM step_count WHERE run = ?1 ORDER BY step LIMIT ?2", StepCounts::COLUMNS.join(", "))
 });
 
+/// The number of a run's steps, and the sums of their counts.
+static SUM_COUNTS: LazyLock<String> = LazyLock::new(|| {
+    let sums: Vec<_> = StepCounts::COLUMNS.iter().map(|column| format!("sum({column})")).collect();
+    format!("SELECT count(*), {} FROM step_count WHERE run = ?1", sums.join(", "))
+});
+
 impl WriteTx<'_> {
     /// Returns the view of a run.
     pub(in crate::sqlite) fn run_view(&mut self, id: RunId) -> Result<Option<RunView>, HubError> {
-        let mut select = self.db.prepare_cached(select_runs!("WHERE id = ?1"))?;
+        let mut select = self.db.prepare_cached(select_runs!("WHERE run.id = ?1"))?;
         let Some((key, view)) = select.query_row([id.0.as_bytes()], read_run).optional()? else { return Ok(None) };
         let view = self.summarized(key, view)?;
         Ok(Some(RunView { steps: self.step_views(key, MAX_STEP_VIEWS)?, ..view }))
     }
 
-    /// Returns the views of the latest runs, newest first.
-    pub(in crate::sqlite) fn run_views(&mut self, limit: u32) -> Result<Vec<RunView>, HubError> {
-        self.select_runs(select_runs!("ORDER BY key DESC LIMIT ?1"), [limit])
+    /// Returns a page of runs.
+    pub(in crate::sqlite) fn run_page(&mut self, query: &RunQuery) -> Result<RunList, HubError> {
+        let mut scans = scans(query, '?');
+        for scan in &mut scans {
+            while let Some(rows) = scan.next_query() {
+                let found = self.run_rows(&rows)?;
+                scan.add(rows.limit, &found);
+            }
+        }
+        let (positions, next) = finish(scans, query.limit);
+        let mut runs = Vec::with_capacity(positions.len());
+        for position in positions {
+            let views = self.select_runs(select_runs!("WHERE run.key = ?1"), [position.key])?;
+            runs.extend(views.into_iter().map(|run| ListedRun { position, run }));
+        }
+        Ok(RunList { runs, next })
+    }
+
+    /// Returns the time and the key of each run, and whether it matches.
+    fn run_rows(&self, query: &RowQuery) -> Result<Vec<(Position, bool)>, HubError> {
+        self.rows(query, |row| Ok((Position { at: row.get(0)?, key: row.get(1)? }, row.get(2)?)))
     }
 
     /// Returns the views of the runs whose ids are in a range, in the order of their ids.
@@ -55,7 +83,7 @@ impl WriteTx<'_> {
         limit: u32,
     ) -> Result<Vec<RunView>, HubError> {
         let (first, last) = (ids.start().0.as_bytes(), ids.end().0.as_bytes());
-        let sql = select_runs!("WHERE id >= ?1 AND id <= ?2 ORDER BY id LIMIT ?3");
+        let sql = select_runs!("WHERE run.id >= ?1 AND run.id <= ?2 ORDER BY run.id LIMIT ?3");
         self.select_runs(sql, params![first, last, limit])
     }
 
@@ -71,12 +99,33 @@ impl WriteTx<'_> {
         if let Some(summary) = self.state.runs.summary(key, version) {
             return Ok(summary.add_to(view));
         }
-        let (run, counts) = (self.run(key)?, self.step_counts(key, usize::MAX)?);
-        let moved = self.moved_jobs(&run)?;
-        let summary = RunSummary::new(counts.into_iter().zip(&run.graph.steps), &moved);
+        let summary = match view.state {
+            RunState::Running => self.open_summary(key)?,
+            _ => self.ended_summary(key)?,
+        };
         let view = summary.add_to(view);
         self.state.runs.insert_summary(key, version, summary);
         Ok(view)
+    }
+
+    fn open_summary(&mut self, key: i64) -> Result<RunSummary, HubError> {
+        let (run, counts) = (self.run(key)?, self.step_counts(key, usize::MAX)?);
+        let moved = self.moved_jobs(&run)?;
+        Ok(RunSummary::new(counts.into_iter().zip(&run.graph.steps), &moved))
+    }
+
+    /// Needs no plan, so that a list of runs that have ended is not slow because of their scripts.
+    fn ended_summary(&self, key: i64) -> Result<RunSummary, HubError> {
+        let mut select = self.db.prepare_cached(&SUM_COUNTS)?;
+        let (steps, sums) = select.query_row([key], |row| {
+            Ok((
+                row.get(0)?,
+                StepCounts::read(|column| {
+                    Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column + 1)?.unwrap_or(0))
+                })?,
+            ))
+        })?;
+        Ok(RunSummary::of_ended(steps, &sums))
     }
 
     /// Returns the counts of a run's first steps.
@@ -139,6 +188,7 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<(i64, RunView)> {
         eta: None,
         unserved: Vec::new(),
         rerun_of: row.get::<_, Option<[u8; 16]>>(7)?.map(run_id),
+        pipeline: row.get::<_, Option<String>>(8)?.zip(row.get::<_, Option<i64>>(9)?).map(run_pipeline),
     };
     Ok((row.get(0)?, view))
 }

@@ -135,6 +135,87 @@ pub(crate) async fn a_page_that_finds_little_ends_early_and_is_continued(mut wor
     assert_eq!((running.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), running.next), (ids, None));
 }
 
+/// `for x in source(): a(x); for y in inner(x): b(y)`, with loops in the `finally` block too.
+pub(crate) async fn jobs_are_listed_by_round(mut world: World) {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        let inner = script.call(&["inner"], &[x]);
+        script.each(inner, |script, y| script.call(&["b"], &[y]));
+    });
+    script.finally(|script, run| {
+        let last = script.call(&["last"], &[run]);
+        script.each(last, |script, z| script.call(&["z"], &[z]));
+    });
+    let run = world.submit(script).await;
+    let answer = |held: &LeasedJob| match held.name() {
+        "source" => list(3),
+        "inner" => list(4),
+        "last" => list(2),
+        "b" if held.arguments()[0].ends_with("[3]") => failed("no"),
+        _ => completed("1"),
+    };
+    world.run_all(answer).await;
+    let of_round = async |rounds: &[u64], state| {
+        let query = JobQuery { rounds: rounds.to_vec(), state, ..limit(2) };
+        let jobs = all(&world, run, &query).await;
+        assert!(jobs.is_sorted_by_key(|job| job.id));
+        let name = |job: &JobView| {
+            let rounds: Vec<_> = job.rounds.iter().map(|round| round.round.to_string()).collect();
+            format!("{}{}", job.step, rounds.join("."))
+        };
+        let mut names: Vec<String> = jobs.iter().map(name).collect();
+        names.sort();
+        names
+    };
+    let failed = Some(JobState::Failed);
+    for (rounds, state, expected) in [
+        (&[2][..], None, &["b2.1", "b2.2", "b2.3", "b2.4", "inner2", "z2"][..]),
+        (&[3], None, &["b3.1", "b3.2", "b3.3", "b3.4", "inner3"]),
+        (&[1, 2], None, &["b1.2"]),
+        (&[2], failed, &["b2.4"]),
+        (&[2, 4], failed, &["b2.4"]),
+        (&[2, 3], failed, &[]),
+        (&[4], None, &[]),
+        (&[1, 5], None, &[]),
+        (&[1, 1, 1], None, &[]),
+        (&[u64::MAX], None, &[]),
+    ] {
+        assert_eq!(of_round(rounds, state).await, expected, "{rounds:?} {state:?}");
+    }
+    let of_step = JobQuery { rounds: vec![3], step: Some("inner".into()), ..limit(9) };
+    assert_eq!(all(&world, run, &of_step).await.len(), 1);
+}
+
+pub(crate) async fn too_many_loops_in_a_round_are_refused(mut world: World) {
+    const ROUNDS: u32 = 2_001;
+    let mut script = Script::new();
+    let outer = script.call(&["outer"], &[]);
+    script.each(outer, |script, x| {
+        let middle = script.call(&["middle"], &[x]);
+        script.each(middle, |script, y| {
+            let inner = script.call(&["inner"], &[y]);
+            script.each(inner, |script, z| script.call(&["z"], &[z]));
+        });
+    });
+    let run = world.submit(script).await;
+    world.lease_and_report("outer", list(1)).await;
+    world.lease_and_report("middle", list(ROUNDS)).await;
+    let mut inner = 0;
+    while inner < ROUNDS {
+        let held = world.lease(500).await;
+        let (held, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|held| held.name() == "inner");
+        inner += u32::try_from(held.len()).expect("few");
+        let outcomes = held.into_iter().map(|held| (held, list(1)));
+        let others = others.into_iter().map(|held| (held, completed("1")));
+        world.report_all_accepted(outcomes.chain(others).collect()).await;
+    }
+    let refused = world.store.jobs(run, JobQuery { rounds: vec![1], ..limit(9) }).await.expect_err("refused");
+    assert!(refused.to_string().contains("name a round of one of them too, such as 1.1"), "{refused}");
+    let jobs = all(&world, run, &JobQuery { rounds: vec![1, 1_700], ..limit(9) }).await;
+    assert_eq!(names(&jobs).len(), 2);
+}
+
 pub(crate) async fn jobs_of_other_runs_are_not_listed(mut world: World) {
     let mut script = Script::new();
     script.call(&["a"], &[]);

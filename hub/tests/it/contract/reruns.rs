@@ -18,7 +18,7 @@ use crate::script::{Script, submission};
 use crate::world::{LeasedJob, World, completed, failed, list};
 
 /// A rerun that changes nothing.
-fn same(original: RunId, run: u128) -> Rerun {
+pub(crate) fn same(original: RunId, run: u128) -> Rerun {
     let (from, only, params, replace) = Default::default();
     Rerun { run: RunId(Uuid::from_u128(run)), original, from, only, params, replace }
 }

@@ -13,9 +13,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use bue_hub::{
-    Backfill, ExpiredJobs, FiredSchedules, HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications,
-    ReapedJobs, Rerun, ScheduleAction, ScheduleUpdate, SqliteStore, StoreFuture, StoredPlan, Tally,
+    Backfill, ExpiredJobs, FailedList, FailedQuery, FiredSchedules, HubError, Invocation, JobResult, JobStore,
+    LeaseAnswer, LeaseKey, Notifications, ReapedJobs, Rerun, RunList, RunQuery, ScheduleAction, ScheduleUpdate,
+    SqliteStore, StoreFuture, StoredPlan, Tally,
 };
+use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -255,8 +257,16 @@ impl JobStore for Witness {
         self.look(|store| store.run(run))
     }
 
-    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
-        self.look(|store| store.runs(limit))
+    fn run_page(&self, query: RunQuery) -> StoreFuture<'_, RunList> {
+        self.look(|store| store.run_page(query))
+    }
+
+    fn failed_page(&self, query: FailedQuery) -> StoreFuture<'_, FailedList> {
+        self.look(|store| store.failed_page(query))
+    }
+
+    fn failure_groups(&self, query: FailedQuery) -> StoreFuture<'_, FailureGroupPage> {
+        self.look(|store| store.failure_groups(query))
     }
 
     fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
@@ -273,6 +283,10 @@ impl JobStore for Witness {
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.look(|store| store.job(job))
+    }
+
+    fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>> {
+        self.look(|store| store.job_result(job))
     }
 
     fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {

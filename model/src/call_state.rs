@@ -1,11 +1,12 @@
 //! The state of a call statement: what became of it, and in a loop of its rounds.
 
-use bue_model::wire::{CallResult, NoValue, RoundValue};
 use serde::Serialize;
 
+use crate::wire::{CallResult, NoValue, RoundValue};
+
 /// What became of a call, from the parts of its result that were seen.
-#[derive(Default)]
-pub(crate) struct CallState {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallState {
     /// Why it has no value at all.
     missing: Option<NoValue>,
     /// In a loop, the rounds so far.
@@ -13,24 +14,28 @@ pub(crate) struct CallState {
 }
 
 /// Counts of the rounds of the innermost loop around a call.
-#[derive(Clone, Copy, Default, Serialize)]
-pub(crate) struct RoundCounts {
-    completed: u64,
-    failed: u64,
-    cancelled: u64,
-    skipped: u64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RoundCounts {
+    /// Rounds that have a value.
+    pub completed: u64,
+    /// Rounds in which a job of the call failed.
+    pub failed: u64,
+    /// Rounds in which the call was cancelled.
+    pub cancelled: u64,
+    /// Rounds in which the call never starts, because something before it failed.
+    pub skipped: u64,
+    /// Rounds that have not ended.
     #[serde(skip_serializing_if = "is_zero")]
     running: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
 impl CallState {
     /// Adds a part of the call's result.
-    pub(crate) fn add(&mut self, value: &RoundValue) {
+    pub fn add(&mut self, value: &RoundValue) {
         match value {
             RoundValue::Nothing(reason) => self.missing = Some(*reason),
             RoundValue::Value(_) => {}
@@ -39,23 +44,27 @@ impl CallState {
     }
 
     /// Returns whether the call has a value, even if rounds of it have none.
-    pub(crate) const fn has_value(&self) -> bool {
+    #[must_use]
+    pub const fn has_value(&self) -> bool {
         self.missing.is_none()
     }
 
     /// Returns the counts of its rounds; `None` outside loops, and if the loop never ran.
-    pub(crate) const fn rounds(&self) -> Option<RoundCounts> {
+    #[must_use]
+    pub const fn rounds(&self) -> Option<RoundCounts> {
         self.rounds
     }
 
     /// Returns its name in JSON.
-    pub(crate) fn name(&self) -> &'static str {
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         let missing = self.missing.or_else(|| self.rounds.and_then(RoundCounts::first_missing));
         missing.map_or("completed", NoValue::name)
     }
 
     /// Returns the message that the call, or rounds of it, have no result; `None` if nothing is missing.
-    pub(crate) fn message(&self, result: &CallResult) -> Option<String> {
+    #[must_use]
+    pub fn message(&self, result: &CallResult) -> Option<String> {
         let reason = match (self.missing, self.rounds) {
             (Some(reason), _) => reason_text(reason).to_owned(),
             (None, Some(rounds)) => rounds.missing_text()?,
@@ -116,9 +125,8 @@ impl RoundCounts {
 
 #[cfg(test)]
 mod tests {
-    use bue_model::ValueRef;
-
     use super::*;
+    use crate::job::ValueRef;
 
     const FAILED: RoundValue = RoundValue::Nothing(NoValue::Failed);
     const CANCELLED: RoundValue = RoundValue::Nothing(NoValue::Cancelled);

@@ -1,0 +1,124 @@
+//! The lists of runs and of failed jobs.
+
+use std::collections::BTreeMap;
+
+use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
+use bue_model::wire::RunPage;
+use http::StatusCode;
+
+use crate::api::filters::{FilterReader, MAX_PAGE, RunFields};
+use crate::api::hub::Hub;
+use crate::api::views::{complete_view, parse_prefix};
+use crate::http::reply::ErrorReply;
+use crate::http::request::decoded_pairs;
+use crate::jobs::views::failed_list::FailedQuery;
+use crate::jobs::views::run_list::RunQuery;
+
+/// What the parameters of a query begin with that name a parameter of a script.
+const PARAM_PREFIX: &str = "param.";
+
+/// A query, each parameter once, except for `state`.
+struct Parameters {
+    single: BTreeMap<String, String>,
+    states: Vec<String>,
+}
+
+/// Returns a page of runs.
+pub(super) async fn list_runs(hub: &Hub, query: Option<&str>) -> Result<RunPage, ErrorReply> {
+    let mut reader = FilterReader::new(hub.now(), "");
+    let mut parameters = Parameters::read(query, &mut reader)?;
+    if let Some(prefix) = parameters.single.remove("id") {
+        return list_by_id(hub, &prefix, parameters, reader).await;
+    }
+    let (after, limit) = (parameters.take("after"), parameters.take("limit"));
+    let (after, limit) = (reader.position("after", after.as_deref()), reader.limit(limit.as_deref()));
+    let query = reader.runs(parameters.run_fields());
+    reader.finish(StatusCode::BAD_REQUEST)?;
+    let list = hub.store.run_page(RunQuery { after, limit, ..query }).await?;
+    let runs = list.runs.into_iter().map(|listed| complete_view(hub, listed.run)).collect();
+    Ok(RunPage { runs, next: list.next.map(|next| next.to_string()) })
+}
+
+/// Returns the runs whose ids begin with some digits.
+async fn list_by_id(
+    hub: &Hub,
+    prefix: &str,
+    mut parameters: Parameters,
+    mut reader: FilterReader,
+) -> Result<RunPage, ErrorReply> {
+    let limit = parameters.take("limit");
+    let limit = reader.limit(limit.as_deref());
+    if !parameters.single.is_empty() || !parameters.states.is_empty() {
+        reader.refuse("id", "it cannot be combined with other filters; leave them out");
+    }
+    reader.finish(StatusCode::BAD_REQUEST)?;
+    let runs = hub.store.runs_in(parse_prefix(prefix)?, limit).await?;
+    Ok(RunPage { runs: runs.into_iter().map(|view| complete_view(hub, view)).collect(), next: None })
+}
+
+/// Failed jobs one by one, or in groups.
+pub(super) enum Errors {
+    Jobs(FailedJobPage),
+    Groups(FailureGroupPage),
+}
+
+/// Returns a page of the failed jobs of all runs.
+pub(super) async fn list_errors(hub: &Hub, query: Option<&str>) -> Result<Errors, ErrorReply> {
+    let mut reader = FilterReader::new(hub.now(), "");
+    let mut parameters = Parameters::read(query, &mut reader)?;
+    let limit = parameters.take("limit");
+    let is_grouped = parameters.flag("group", &mut reader);
+    let query = FailedQuery {
+        step: reader.text("step", parameters.take("step")),
+        since: reader.time("since", parameters.take("since").as_deref()),
+        until: reader.time("until", parameters.take("until").as_deref()),
+        after: reader.position("after", parameters.take("after").as_deref()),
+        limit: reader.limit(limit.as_deref()).min(MAX_PAGE),
+    };
+    reader.finish(StatusCode::BAD_REQUEST)?;
+    if is_grouped {
+        return Ok(Errors::Groups(hub.store.failure_groups(query).await?));
+    }
+    let list = hub.store.failed_page(query).await?;
+    Ok(Errors::Jobs(FailedJobPage { errors: list.jobs, next: list.next.map(|next| next.to_string()) }))
+}
+
+impl Parameters {
+    fn read(query: Option<&str>, reader: &mut FilterReader) -> Result<Self, ErrorReply> {
+        let (mut single, mut states) = (BTreeMap::new(), Vec::new());
+        for (name, value) in decoded_pairs(query)? {
+            if name == "state" {
+                states.push(value);
+            } else if let Some(earlier) = single.insert(name.clone(), value.clone())
+                && earlier != value
+            {
+                reader.refuse(&name, "it is there twice, with different values; send it once");
+            }
+        }
+        Ok(Self { single, states })
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        self.single.remove(name)
+    }
+
+    fn flag(&mut self, name: &str, reader: &mut FilterReader) -> bool {
+        match self.take(name).as_deref() {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(_) => {
+                reader.refuse(name, "send 1, or leave it out");
+                false
+            }
+        }
+    }
+
+    /// Returns the filter of runs. What is left is named by parameters of scripts.
+    fn run_fields(mut self) -> RunFields {
+        let (pipeline, name) = (self.take("pipeline"), self.take("name"));
+        let (since, until) = (self.take("since"), self.take("until"));
+        let params = self.single.into_iter();
+        let params = params.filter_map(|(name, value)| Some((name.strip_prefix(PARAM_PREFIX)?.to_owned(), value)));
+        RunFields { states: self.states, pipeline, name, params: params.collect(), since, until, step: None }
+    }
+}
