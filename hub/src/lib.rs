@@ -10,7 +10,7 @@
 //! routes, and [`Access`] decides by a request's token whether it may use a route before anything else of it is read.
 //!
 //! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`; `jobs`, `sqlite` and `postgres`. `api` knows
-//! the stores by the trait [`JobStore`] alone; `pipelines` uses `jobs`, and `schedules` uses `pipelines`.
+//! the stores by the trait [`JobStore`] alone; `pipelines` and `records` use `jobs`, and `schedules` uses `pipelines`.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
@@ -29,6 +29,7 @@ mod notifications;
 mod pipelines;
 mod plan_error;
 mod postgres;
+mod records;
 mod regular_file;
 mod reruns;
 mod schedules;
@@ -60,6 +61,7 @@ pub use notifications::{Notifications, WorkerNews};
 pub use pipelines::Invocation;
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
+pub use records::audit::{AuditEntry, AuditList, AuditQuery};
 pub use regular_file::read_regular_file;
 pub use reruns::{Replacement, Rerun, StoredPlan};
 pub use schedules::backfill::Backfill;

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use bue_model::failed_jobs::FailureGroupPage;
+use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -30,6 +31,7 @@ use crate::jobs::views::run_list::{RunList, RunQuery};
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::records::audit::{AuditEntry, AuditList, AuditQuery};
 use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
@@ -206,6 +208,24 @@ pub trait JobStore: Send + Sync {
 
     /// Counts the jobs in each state.
     fn tally(&self) -> StoreFuture<'_, Tally>;
+
+    /// Records a change and who made it.
+    fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()>;
+
+    /// Returns a page of the recorded changes, newest first.
+    fn audit_page(&self, query: AuditQuery) -> StoreFuture<'_, AuditList>;
+
+    /// Deletes recorded changes of a time before `before` that are about no run, or about one that is deleted, at most `limit`.
+    /// Returns how many.
+    fn delete_audit(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, u64>;
+
+    /// Records a sample of the history, whose time is any in its slot, and deletes those that are too old. Of the samples of a
+    /// slot, the first one is kept.
+    fn record_sample(&self, sample: HistorySample) -> StoreFuture<'_, ()>;
+
+    /// Returns the samples of a period, oldest first: every ten seconds if it begins within the last hour, every minute if it begins
+    /// within the last day, else every ten minutes. Those of more than a week ago are deleted.
+    fn history(&self, now: Timestamp, period: RangeInclusive<Timestamp>) -> StoreFuture<'_, HistoryView>;
 
     /// Returns the secret that seals leases: random, created with the database, and the same for all its hubs.
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey>;

@@ -131,7 +131,7 @@ impl fmt::Debug for Token {
 pub struct RateKey(pub [u8; 16]);
 
 /// Milliseconds since 1970-01-01T00:00:00Z by the hub's clock, the only one that matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

@@ -13,6 +13,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 #[cfg(feature = "params")]
+pub mod audit;
+#[cfg(feature = "params")]
 pub mod bulk;
 pub mod bundle;
 mod call_state;
@@ -21,6 +23,8 @@ mod encoded_json;
 #[cfg(feature = "params")]
 pub mod failed_jobs;
 pub mod guest;
+#[cfg(feature = "params")]
+pub mod history;
 pub mod ids;
 pub mod job;
 mod json;

@@ -72,6 +72,8 @@ pub struct LeaseRequest {
     pub anti_starvation_interval: u32,
     /// What its steps may use, for people.
     pub abilities: WorkerAbilities,
+    /// What it does, for people.
+    pub status: WorkerStatus,
 }
 
 /// [`LeaseRequest::anti_starvation_interval`] unless the worker's user sets it.
@@ -88,6 +90,7 @@ impl Default for LeaseRequest {
             wait_ms: 0,
             anti_starvation_interval: ANTI_STARVATION_INTERVAL,
             abilities: WorkerAbilities::default(),
+            status: WorkerStatus::default(),
         }
     }
 }
@@ -113,8 +116,30 @@ pub struct WorkerAbilities {
     pub wall: Vec<String>,
 }
 
+/// What a worker does when it sends a request, and on which machine. The hub only shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// The name of its machine. The hub cuts it to [`MAX_HOST`] bytes.
+    pub host: String,
+    /// The milliseconds since its process started.
+    pub up_ms: u64,
+    /// The number of jobs that it holds leases of: those that run, wait for their turn, or are being reported.
+    pub jobs_held: u64,
+    /// The number of steps in its sandbox hosts, running or waiting for an answer.
+    pub jobs_running: u64,
+    /// The bytes of memory that its steps use. `None` if its system does not tell.
+    pub memory_used: Option<u64>,
+    /// The bytes of memory up to which it leases more jobs.
+    pub memory_limit: u64,
+    /// The number of steps that it can compute at the same time: its sandbox hosts, one for each core by default.
+    pub cores: u32,
+}
+
+/// Bytes of [`WorkerStatus::host`] that the hub keeps. Linux allows 64.
+pub const MAX_HOST: usize = 255;
+
 /// A worker from which a hub of the database received a request in the last minute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerView {
     /// Its name.
     pub name: String,
@@ -122,8 +147,32 @@ pub struct WorkerView {
     pub scopes: Vec<String>,
     /// The milliseconds since its last request.
     pub silent_ms: u64,
+    /// When that was, by the hub's clock.
+    #[serde(default)]
+    pub heard_at: Timestamp,
     /// What its steps may use.
     pub abilities: WorkerAbilities,
+    /// The name of its machine.
+    #[serde(default)]
+    pub host: String,
+    /// When its process started, by the hub's clock.
+    #[serde(default)]
+    pub since: Timestamp,
+    /// The number of jobs that it holds leases of: those that run, wait for their turn, or are being reported.
+    #[serde(default)]
+    pub jobs_held: u64,
+    /// The number of steps in its sandbox hosts, running or waiting for an answer.
+    #[serde(default)]
+    pub jobs_running: u64,
+    /// The bytes of memory that its steps use. `None` if its system does not tell.
+    #[serde(default)]
+    pub memory_used: Option<u64>,
+    /// The bytes of memory up to which it leases more jobs.
+    #[serde(default)]
+    pub memory_limit: u64,
+    /// The number of steps that it can compute at the same time.
+    #[serde(default)]
+    pub cores: u32,
 }
 
 /// Leased jobs.
@@ -223,6 +272,8 @@ pub struct Heartbeat {
     pub worker: String,
     /// Its leases.
     pub leases: Vec<(JobId, Token)>,
+    /// What it does, for people.
+    pub status: WorkerStatus,
 }
 
 /// The answer to a heartbeat.

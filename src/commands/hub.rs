@@ -7,7 +7,7 @@ use bue_hub::{Hub as HubServer, serve_hub};
 use clap::Args;
 
 use crate::config::duration::parse_duration;
-use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP};
+use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP, KEEP_AUDIT};
 use crate::config::settings::Settings;
 use crate::flags::client::BucketFlag;
 use crate::flags::server::ServerFlags;
@@ -18,7 +18,7 @@ use crate::process::output::eprint_line;
 use crate::process::signals::shutdown_signal;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
-use crate::server::retention::{DEFAULT_KEEP, Retention};
+use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention};
 
 /// A file in the working directory.
 const DEFAULT_STORE: &str = "sqlite:bue.db";
@@ -42,6 +42,10 @@ pub(crate) struct Hub {
     /// [default: BUE_KEEP, else 7d]
     #[arg(long, value_name = "DURATION")]
     keep: Option<String>,
+    /// How long to keep the audit, which says who changed what, such as 90d, or forever; what is about a run is kept as long as the
+    /// run in any case [default: BUE_KEEP_AUDIT, else 90d]
+    #[arg(long, value_name = "DURATION")]
+    keep_audit: Option<String>,
     #[command(flatten)]
     server: ServerFlags,
     /// A flag of Buelon that has no effect here
@@ -60,7 +64,9 @@ impl Hub {
         let setup = self.server.setup(self.bind, HUB_LISTEN, &settings)?;
         let bucket_address = self.bucket.address(&settings)?;
         let store = self.store.or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        let keep = parse_keep(self.keep.or_else(|| settings.text(KEEP)).as_deref())?;
+        let keep = parse_keep(self.keep.or_else(|| settings.text(KEEP)).as_deref(), "--keep", DEFAULT_KEEP)?;
+        let keep_audit = self.keep_audit.or_else(|| settings.text(KEEP_AUDIT));
+        let keep_audit = parse_keep(keep_audit.as_deref(), "--keep-audit", DEFAULT_KEEP_AUDIT)?;
         let bucket = self.bucket.client(&settings)?;
         start_logging("info", setup.log_format);
         block_on(async {
@@ -74,7 +80,7 @@ impl Hub {
                 "bue: the hub listens on {}, its database is {}",
                 bound.client_address, database.name
             ));
-            let retention = Retention { store: database.store.clone(), bucket, keep };
+            let retention = Retention { store: database.store.clone(), bucket, keep, keep_audit };
             let server = HubServer::new(database.store).with_access(setup.access);
             let server = server.with_bucket(bucket_address).with_tls(setup.tls);
             tokio::select! {
@@ -86,12 +92,12 @@ impl Hub {
     }
 }
 
-/// Parses how long to keep runs; `None` means forever.
-fn parse_keep(text: Option<&str>) -> Result<Option<Duration>, CommandError> {
+/// Parses how long to keep something; `None` means forever.
+fn parse_keep(text: Option<&str>, flag: &str, default: Duration) -> Result<Option<Duration>, CommandError> {
     match text.map(str::trim) {
-        None => Ok(Some(DEFAULT_KEEP)),
+        None => Ok(Some(default)),
         Some("forever") => Ok(None),
-        Some(text) => parse_duration(text, "--keep").map(Some),
+        Some(text) => parse_duration(text, flag).map(Some),
     }
 }
 

@@ -37,7 +37,7 @@ use crate::script::check::load_pipeline;
 use crate::server::bucket_store::open_bucket_store;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
-use crate::server::retention::{DEFAULT_KEEP, Retention};
+use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention};
 
 /// Between two looks at the folders of the scripts.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -146,7 +146,8 @@ impl Serve {
         tasks.spawn(until_stopped(serve_bucket(bucket, Bucket::new(blobs, access), stop.clone().cancelled_owned())));
         let servers = Servers { tasks, stop, hub: hub_address, bucket: bucket_address, token };
         let bucket = Some(servers.clients()?.bucket);
-        let retention = Retention { store, bucket, keep: Some(DEFAULT_KEEP) };
+        let (keep, keep_audit) = (Some(DEFAULT_KEEP), Some(DEFAULT_KEEP_AUDIT));
+        let retention = Retention { store, bucket, keep, keep_audit };
         tokio::spawn(retention.run());
         Ok(servers)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bue_client::{Backoff, ClientError, HubClient};
-use bue_model::wire::{ANTI_STARVATION_INTERVAL, Heartbeat};
+use bue_model::wire::{ANTI_STARVATION_INTERVAL, Heartbeat, WorkerStatus};
 use bue_runtime::DatabasesConfig;
 use bue_worker::{EndConditions, WorkerConfig};
 use clap::Args;
@@ -207,7 +207,8 @@ async fn default_scopes(hub: &HubClient) -> Result<Vec<String>, CommandError> {
 ///
 /// A heartbeat without leases needs the same permissions as a request for jobs, and changes nothing.
 async fn expect_admission(hub: &HubClient) -> Result<(), CommandError> {
-    let heartbeat = Heartbeat { worker: "a worker that starts".to_owned(), leases: Vec::new() };
+    let heartbeat =
+        Heartbeat { worker: "a worker that starts".to_owned(), leases: Vec::new(), status: WorkerStatus::default() };
     match hub.heartbeat(&heartbeat).await {
         Err(error) if !error.is_transient() => {
             Err(anyhow::Error::new(error).context("the hub refused this worker").into())

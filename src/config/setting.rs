@@ -213,6 +213,13 @@ pub(crate) const KEEP: Setting = setting(
     "how long finished runs are kept: `12h`, `30d`, `forever`; 7 days; see bucket.md",
 )
 .with_type(ValueType::Number);
+/// How long the audit is kept.
+pub(crate) const KEEP_AUDIT: Setting = setting(
+    &["BUE_KEEP_AUDIT"],
+    ("hub", "keep_audit"),
+    "how long the hub keeps who changed what, longer if the run still exists: `90d`, `forever`; 90 days; see operations.md",
+)
+.with_type(ValueType::Number);
 /// Where the bucket stores its data.
 pub(crate) const BUCKET_STORE: Setting = setting(
     &["BUE_BUCKET_STORE"],
@@ -331,6 +338,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     HUB_STORE,
     LEASE,
     KEEP,
+    KEEP_AUDIT,
     BUCKET_STORE,
     LOG_FORMAT,
     GRACE,

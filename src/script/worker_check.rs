@@ -189,7 +189,8 @@ mod tests {
             environment: vec!["API_URL".to_owned()],
             wall: Vec::new(),
         };
-        WorkerView { name: name.to_owned(), scopes: vec!["default".to_owned()], silent_ms: 0, abilities }
+        let scopes = vec!["default".to_owned()];
+        WorkerView { name: name.to_owned(), scopes, abilities, ..WorkerView::default() }
     }
 
     #[track_caller]

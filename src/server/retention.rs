@@ -1,7 +1,8 @@
-//! Deletes finished runs when they are old enough, and then the blobs in the bucket that no other run needs.
+//! Deletes finished runs when they are old enough, then old entries of the audit, and the blobs in the bucket that no other run needs.
 //!
 //! ```text
 //! every hour: JobStore::ended_runs --> delete_run, for each
+//!             JobStore::delete_audit, part by part
 //!             GET /v1/collections of the bucket --> JobStore::gc_roots --> POST /v1/collections, with what these runs need
 //! ```
 //! This is not in the hub's crate because it uses a client of the bucket.
@@ -27,6 +28,11 @@ const PAGE: u32 = 100;
 /// A week, so that a run that failed on a Friday evening can still be inspected on Monday.
 pub(crate) const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// Three months: long enough for questions about the last quarter.
+pub(crate) const DEFAULT_KEEP_AUDIT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Entries of the audit that are deleted at once: some milliseconds.
+const AUDIT_PART: u32 = 1_000;
+
 /// What is deleted, from where.
 pub(crate) struct Retention {
     pub(crate) store: Arc<dyn JobStore>,
@@ -34,6 +40,8 @@ pub(crate) struct Retention {
     pub(crate) bucket: Option<BucketClient>,
     /// How long a finished run is kept. `None`: until a user deletes it.
     pub(crate) keep: Option<Duration>,
+    /// How long an entry of the audit is kept whose run does not exist. `None`: forever.
+    pub(crate) keep_audit: Option<Duration>,
 }
 
 impl Retention {
@@ -58,6 +66,13 @@ impl Retention {
                 tracing::info!(runs = deleted, "deleted old runs");
             }
         }
+        if let Some(keep) = self.keep_audit {
+            let deleted =
+                self.delete_audit(time_ago(keep)).await.context("failed to delete old entries of the audit")?;
+            if deleted > 0 {
+                tracing::info!(entries = deleted, "deleted old entries of the audit");
+            }
+        }
         let Some(bucket) = &self.bucket else { return Ok(()) };
         // The time comes before the list: a blob uploaded for a run that is not on the list yet is younger than this, and stays.
         let started_at = bucket.begin_collection().await.context("failed to ask the bucket for its time")?;
@@ -67,6 +82,18 @@ impl Retention {
             tracing::info!(blobs = collected.blobs, "the bucket deleted blobs that no run needs");
         }
         Ok(())
+    }
+
+    /// Deletes the entries of the audit from before a time that no run keeps; returns how many.
+    async fn delete_audit(&self, before: Timestamp) -> Result<u64, HubError> {
+        let mut deleted = 0;
+        loop {
+            let part = self.store.delete_audit(before, AUDIT_PART).await?;
+            deleted += part;
+            if part < u64::from(AUDIT_PART) {
+                return Ok(deleted);
+            }
+        }
     }
 
     /// Deletes the runs that ended before a time; returns how many.

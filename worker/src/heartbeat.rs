@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::live_log::LiveLogs;
+use crate::status::StatusSource;
 
 /// Heartbeats in the life of a lease: two may get lost without losing it.
 const HEARTBEATS_PER_LEASE: u64 = 4;
@@ -47,23 +48,29 @@ pub(crate) struct Heartbeats {
     pub(crate) held_leases: Arc<HeldLeases>,
     pub(crate) live_logs: LiveLogs,
     pub(crate) pulse: Pulse,
+    pub(crate) status: StatusSource,
 }
 
 impl Heartbeats {
     /// Sends heartbeats forever.
     pub(crate) async fn run(self) {
         let mut main_thread = Watchdog::new(self.pulse.count());
+        let mut was_busy = false;
         loop {
             sleep(Duration::from_millis(self.held_leases.lease_ms() / HEARTBEATS_PER_LEASE)).await;
             let leases = self.held_leases.leases();
-            if main_thread.is_alive(self.pulse.count()) && !leases.is_empty() {
+            let is_busy = !leases.is_empty();
+            // the one after the last job tells that the worker is idle; its request for jobs was sent before
+            if main_thread.is_alive(self.pulse.count()) && (is_busy || was_busy) {
                 self.send(leases).await;
             }
+            was_busy = is_busy;
         }
     }
 
     async fn send(&self, leases: Vec<(bue_model::JobId, bue_model::Token)>) {
-        match self.hub.heartbeat(&Heartbeat { worker: self.worker.clone(), leases }).await {
+        let heartbeat = Heartbeat { worker: self.worker.clone(), leases, status: self.status.status() };
+        match self.hub.heartbeat(&heartbeat).await {
             Ok(answer) => {
                 answer.lost.into_iter().for_each(|job| self.held_leases.cancel(job, CancelReason::LeaseLost));
                 self.live_logs.set_watches(answer.log_watches);

@@ -64,6 +64,11 @@ impl HeldLeases {
         self.lock().is_empty()
     }
 
+    /// Returns the number of leases.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Cancels a job, if it is here.
     pub(crate) fn cancel(&self, job: JobId, reason: CancelReason) {
         if let Some(lease) = self.lock().get(&job) {

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::{Admission, Permit};
 use crate::config::{EndConditions, WorkerConfig};
 use crate::job::JobRunner;
+use crate::status::StatusSource;
 
 /// The milliseconds that the hub may hold a request while there are no jobs. Long enough to cost nothing, short enough for proxies that
 /// close silent connections after a minute.
@@ -29,6 +30,7 @@ pub(crate) struct LeaseLoop<'a> {
     pub(crate) admission: &'a Admission,
     /// The tasks of running jobs.
     pub(crate) jobs: &'a TaskTracker,
+    pub(crate) status: &'a StatusSource,
     pub(crate) shutdown: &'a CancellationToken,
 }
 
@@ -68,6 +70,7 @@ impl LeaseLoop<'_> {
             wait_ms,
             anti_starvation_interval: self.config.anti_starvation_interval,
             abilities: self.config.abilities.clone(),
+            status: self.status.status(),
         }
     }
 

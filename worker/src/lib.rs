@@ -40,6 +40,7 @@ mod printed;
 mod rate_key;
 mod reporter;
 mod run_job;
+mod status;
 mod step_bucket;
 mod task;
 mod value_summary;

@@ -21,6 +21,7 @@ use crate::job_bucket::{JobBucket, OnOutage};
 use crate::lease_loop::LeaseLoop;
 use crate::live_log::LiveLogs;
 use crate::reporter;
+use crate::status::StatusSource;
 
 /// Runs a worker until `shutdown`, or until it ends by itself as [`WorkerConfig::end`] says, then drains it: it leases no more jobs, lets steps continue for [`WorkerConfig::drain`], releases the
 /// leases of the others, and reports everything.
@@ -86,19 +87,29 @@ async fn run_with(
     let live_log_sender = tokio::spawn(live_log_sender.run(config.name.clone(), Arc::clone(&hub)));
     let pulse = Pulse::default();
     let beating = tokio::spawn(pulse.clone().run());
+    let status = StatusSource::new(config, &held_leases, &hosts);
+    let measuring = tokio::spawn(status.clone().run());
     let heartbeats = Heartbeats {
         worker: config.name.clone(),
         hub: hub.without_connections(),
         held_leases: Arc::clone(&held_leases),
         live_logs,
         pulse,
+        status: status.clone(),
     };
     heartbeat_thread.handle().spawn(heartbeats.run());
 
     let jobs = TaskTracker::new();
     let admission = Admission::new(Arc::clone(&hosts), config.slots, config.memory_bytes);
-    let lease_loop =
-        LeaseLoop { config, hub: &hub, runner: &runner, admission: &admission, jobs: &jobs, shutdown: &shutdown };
+    let lease_loop = LeaseLoop {
+        config,
+        hub: &hub,
+        runner: &runner,
+        admission: &admission,
+        jobs: &jobs,
+        status: &status,
+        shutdown: &shutdown,
+    };
     lease_loop.run().await;
     drop(admission);
     // a worker that ends by itself lets its jobs end
@@ -115,6 +126,9 @@ async fn run_with(
     }
     drop(heartbeat_thread);
     beating.abort();
+    measuring.abort();
+    // it must not own the hosts any more
+    let _ = measuring.await;
     live_log_sender.abort();
     // The tasks that shared the hosts have ended, so this is the last owner; if not, dropping it ends the processes too.
     if let Some(hosts) = Arc::into_inner(hosts) {

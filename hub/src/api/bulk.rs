@@ -7,16 +7,15 @@ use bue_model::bulk::{BulkExample, BulkProblem, BulkView};
 use bue_model::wire::{JobQuery, RunView};
 use bue_model::{JobId, JobState, RunState};
 use futures_util::future::join_all;
-use http::request::Parts;
-use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::api::bulk_request::{BulkOperation, BulkRequest};
+use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::Hub;
 use crate::api::pipelines::json_text;
 use crate::error::HubError;
-use crate::http::reply::{Body, ErrorReply, json};
+use crate::http::reply::{ErrorReply, json};
 use crate::jobs::views::position::Position;
 
 /// Runs that one request changes.
@@ -55,20 +54,33 @@ impl From<u64> for RunChange {
 }
 
 /// Carries out a request as far as its limits allow.
-pub(super) async fn bulk(
-    hub: &Hub,
-    head: &Parts,
-    body: Incoming,
-    operation: BulkOperation,
-) -> Result<Response<Body>, ErrorReply> {
-    let request = BulkRequest::from_json(operation, &json_text(head, body).await?, hub.now())?;
+pub(super) async fn bulk(request: ChangeRequest, operation: BulkOperation) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, .. } = request;
+    let request = BulkRequest::from_json(operation, &json_text(&head, body).await?, hub.now())?;
     let view = BulkView { dry_run: request.dry_run, ..BulkView::default() };
-    let progress = Progress { hub, request, deadline: Instant::now() + MAX_TIME, view };
-    json(&progress.carry_out().await?)
+    let mut progress = Progress { hub: &hub, request, deadline: Instant::now() + MAX_TIME, view };
+    let ended = progress.carry_out().await;
+    let record = (!progress.request.dry_run).then(|| progress.record_of(operation));
+    // what was changed before an error is recorded too
+    let record = record.filter(|_| ended.is_ok() || progress.view.jobs + progress.view.runs > 0);
+    Ok(Change::ready(record, ended.and_then(|()| json(&progress.view))))
 }
 
 impl Progress<'_> {
-    async fn carry_out(mut self) -> Result<BulkView, ErrorReply> {
+    /// What the audit says of the request.
+    fn record_of(&self, operation: BulkOperation) -> Record {
+        let action = match operation {
+            BulkOperation::Cancel => "runs.cancel",
+            BulkOperation::Reset => "runs.reset",
+            BulkOperation::Delete => "runs.delete",
+        };
+        let BulkView { runs, jobs, skipped, .. } = &self.view;
+        let filter = &self.request.filter;
+        Record::new(action, "")
+            .with_detail(serde_json::json!({ "filter": filter, "runs": runs, "jobs": jobs, "skipped": skipped }))
+    }
+
+    async fn carry_out(&mut self) -> Result<(), ErrorReply> {
         let mut query = self.request.query.clone();
         loop {
             let list = self.hub.store.run_page(query.clone()).await?;
@@ -76,13 +88,13 @@ impl Progress<'_> {
                 let is_over = self.view.runs + self.view.skipped >= MAX_RUNS || Instant::now() >= self.deadline;
                 if is_over || !self.change(&listed.run).await? {
                     self.view.next = Some(query.after.unwrap_or(Position::NEWEST).to_string());
-                    return Ok(self.view);
+                    return Ok(());
                 }
                 query.after = Some(listed.position);
             }
             query.after = list.next;
             if list.next.is_none() {
-                return Ok(self.view);
+                return Ok(());
             }
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct BulkRequest {
     /// Of failed jobs, only those with this text in their failures.
     pub(super) error: Option<String>,
     pub(super) dry_run: bool,
+    /// The filter as it was sent.
+    pub(super) filter: Value,
 }
 
 impl BulkOperation {
@@ -87,8 +89,9 @@ impl BulkRequest {
             reader.refuse("filter", message);
         }
         reader.finish(StatusCode::UNPROCESSABLE_ENTITY)?;
+        let sent = Value::Object(filter.clone());
         let (query, error) = read_filter(operation, filter, now)?;
-        Ok(Self { operation, query: RunQuery { after, ..query }, error, dry_run })
+        Ok(Self { operation, query: RunQuery { after, ..query }, error, dry_run, filter: sent })
     }
 
     /// Returns whether a failed job is one of those that the request is about.

@@ -124,7 +124,8 @@ mod tests {
         assert!(!checked(&hub, "gpuu").await.iter().any(is_refused), "the workers are not known yet");
         tokio::time::advance(Duration::from_secs(61)).await;
         let scopes = vec!["gpu".to_owned()];
-        hub.workers.record_request(&LeaseRequest { worker: "w".into(), scopes, ..LeaseRequest::default() });
+        let request = LeaseRequest { worker: "w".into(), scopes, ..LeaseRequest::default() };
+        hub.workers.record_request(&request, Timestamp(1));
         for scope in ["gpu", "reports"] {
             assert!(!checked(&hub, scope).await.iter().any(is_refused), "{scope}");
         }

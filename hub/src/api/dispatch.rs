@@ -1,6 +1,6 @@
 //! Carries out a request: finds its route, reads its body, calls the store, encodes the reply.
 
-use bue_model::wire::{CONTENT_TYPE, HubView, Submission, WIRE_VERSION, WhyView};
+use bue_model::wire::{HubView, WIRE_VERSION, WhyView};
 use bue_model::{JobId, RunId};
 use http::Response;
 use http::request::Parts;
@@ -8,16 +8,19 @@ use hyper::body::Incoming;
 
 use crate::api::bulk::bulk;
 use crate::api::bulk_request::BulkOperation;
+use crate::api::change::{ChangeRequest, audited};
 use crate::api::events::event_stream;
-use crate::api::hub::{Hub, MAX_SUBMISSION};
+use crate::api::hub::Hub;
 use crate::api::job_reads;
 use crate::api::leases;
 use crate::api::lists::{Errors, list_errors, list_runs};
 use crate::api::log_stream::follow_run;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
+use crate::api::records::{history, list_audit, run_audit};
 use crate::api::reruns;
 use crate::api::routes::{Operation, ROUTES};
+use crate::api::runs::{cancel_job, cancel_run, delete_run, reset_job, reset_run, submit};
 use crate::api::schedules;
 use crate::api::views::job_query;
 use crate::auth::access::Principal;
@@ -25,10 +28,7 @@ use crate::error::HubError;
 use crate::http::openapi::document::document;
 use crate::http::openapi::operation_doc::Documented;
 use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
-use crate::http::request::{
-    content_type, decode_json, decode_postcard, expect_known_parameters, parse_parameter, query_parameter, read_body,
-    unsupported_type,
-};
+use crate::http::request::{expect_known_parameters, parse_parameter, query_parameter};
 use crate::http::request_metrics::RequestContext;
 use crate::http::routes::match_route;
 use crate::schedules::request::ScheduleAction;
@@ -44,21 +44,32 @@ pub(super) async fn dispatch(
     expect_known_parameters(head.uri.query(), route.operation.doc().query)?;
     let run = || parse_parameter::<RunId>(route.parameter(), "run id");
     let job = || parse_parameter(route.parameter(), "job id").map(JobId);
+    let parameter = route.parameter().to_owned();
+    let request = |body| ChangeRequest {
+        hub: hub.clone(),
+        head: head.clone(),
+        body,
+        parameter: parameter.clone(),
+        principal: context.principal.clone(),
+    };
     let follower = context.principal.as_ref().map(|principal| principal.identity);
     let store = &*hub.store;
     expect_pipeline(hub, context.principal.as_ref(), route.operation, route.parameter()).await?;
     match route.operation {
         Operation::ListRuns => json(&list_runs(hub, head.uri.query()).await?),
-        Operation::CancelRuns => bulk(hub, head, body, BulkOperation::Cancel).await,
-        Operation::ResetRuns => bulk(hub, head, body, BulkOperation::Reset).await,
-        Operation::DeleteRuns => bulk(hub, head, body, BulkOperation::Delete).await,
+        Operation::CancelRuns => audited(request(body), |request| bulk(request, BulkOperation::Cancel)).await,
+        Operation::ResetRuns => audited(request(body), |request| bulk(request, BulkOperation::Reset)).await,
+        Operation::DeleteRuns => audited(request(body), |request| bulk(request, BulkOperation::Delete)).await,
+        Operation::ListAudit => json(&list_audit(hub, head.uri.query()).await?),
+        Operation::GetRunAudit => json(&run_audit(hub, head.uri.query(), run()?).await?),
+        Operation::GetHistory => json(&history(hub, head.uri.query()).await?),
         Operation::ListErrors => match list_errors(hub, head.uri.query()).await? {
             Errors::Jobs(page) => json(&page),
             Errors::Groups(page) => json(&page),
         },
-        Operation::SubmitRun => submit(hub, head, body).await,
+        Operation::SubmitRun => audited(request(body), submit).await,
         Operation::GetRun => json(&wait_for_run(hub, head.uri.query(), run()?).await?),
-        Operation::DeleteRun => json(&store.delete_run(run()?).await?),
+        Operation::DeleteRun => audited(request(body), delete_run).await,
         Operation::ListJobs => {
             let (run, query) = (run()?, job_query(head.uri.query())?);
             json(&store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
@@ -66,36 +77,42 @@ pub(super) async fn dispatch(
         Operation::GetResults => job_reads::results(hub, head, run()?).await,
         Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?, follower).await,
         Operation::GetRunPlan => reruns::run_plan(hub, context.principal.as_ref(), run()?).await,
-        Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
-        Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
-        Operation::RerunRun => reruns::rerun(hub, head, body, context.principal.as_ref(), run()?).await,
+        Operation::CancelRun => audited(request(body), cancel_run).await,
+        Operation::ResetRun => audited(request(body), reset_run).await,
+        Operation::RerunRun => audited(request(body), reruns::rerun).await,
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
         Operation::ExplainJob => explain_job(hub, job()?).await,
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
         Operation::GetResult => job_reads::result(hub, head.uri.query(), job()?).await,
         Operation::GetInputs => job_reads::inputs(hub, head.uri.query(), job()?).await,
         Operation::GetLog => job_reads::log(hub, head, job()?, follower).await,
-        Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
-        Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
+        Operation::CancelJob => audited(request(body), cancel_job).await,
+        Operation::ResetJob => audited(request(body), reset_job).await,
         Operation::ListPipelines => json(&store.pipelines().await?),
-        Operation::Publish => pipelines::publish(hub, head, body, route.parameter()).await,
+        Operation::Publish => audited(request(body), pipelines::publish).await,
         Operation::GetPipeline => {
             let name = route.parameter();
             json(&store.pipeline(name.to_owned()).await?.ok_or_else(|| HubError::PipelineNotFound(name.to_owned()))?)
         }
-        Operation::Unpublish => json(&store.unpublish(route.parameter().to_owned()).await?),
-        Operation::Invoke => pipelines::invoke(hub, head, body, route.parameter()).await,
-        Operation::InvokeBatch => pipelines::invoke_batch(hub, head, body, route.parameter()).await,
+        Operation::Unpublish => audited(request(body), pipelines::unpublish).await,
+        Operation::Invoke => audited(request(body), pipelines::invoke).await,
+        Operation::InvokeBatch => audited(request(body), pipelines::invoke_batch).await,
         Operation::ListSchedules => schedules::list(hub, head.uri.query()).await,
-        Operation::ApplySchedules => schedules::apply(hub, head, body).await,
-        Operation::PutSchedule => schedules::put(hub, head, body, route.parameter()).await,
+        Operation::ApplySchedules => audited(request(body), schedules::apply).await,
+        Operation::PutSchedule => audited(request(body), schedules::put).await,
         Operation::GetSchedule => schedules::get(hub, route.parameter()).await,
-        Operation::RemoveSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Remove).await,
-        Operation::PauseSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Pause).await,
-        Operation::ResumeSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Resume).await,
-        Operation::RunSchedule => schedules::run(hub, head, route.parameter()).await,
-        Operation::Backfill => schedules::backfill(hub, head, body, route.parameter()).await,
-        Operation::ListWorkers => json(&hub.workers.views()),
+        Operation::RemoveSchedule => {
+            audited(request(body), |request| schedules::change(request, ScheduleAction::Remove)).await
+        }
+        Operation::PauseSchedule => {
+            audited(request(body), |request| schedules::change(request, ScheduleAction::Pause)).await
+        }
+        Operation::ResumeSchedule => {
+            audited(request(body), |request| schedules::change(request, ScheduleAction::Resume)).await
+        }
+        Operation::RunSchedule => audited(request(body), schedules::run).await,
+        Operation::Backfill => audited(request(body), schedules::backfill).await,
+        Operation::ListWorkers => json(&hub.workers.views(hub.now())),
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,
         Operation::ReportOutcomes => leases::report_outcomes(hub, head, body, context).await,
@@ -138,7 +155,11 @@ async fn expect_pipeline(
         Operation::Invoke | Operation::InvokeBatch | Operation::GetPipeline => {
             principal.expect_pipeline(Some(parameter))?;
         }
-        Operation::GetRun | Operation::GetResults | Operation::GetRunPlan | Operation::RerunRun => {
+        Operation::GetRun
+        | Operation::GetResults
+        | Operation::GetRunPlan
+        | Operation::GetRunAudit
+        | Operation::RerunRun => {
             let run = parse_parameter::<RunId>(parameter, "run id")?;
             let pipeline = hub.store.pipeline_of(run).await?;
             // the same as for a run that does not exist
@@ -153,38 +174,9 @@ fn expect_job<T>(job: JobId, answer: Option<T>) -> Result<T, HubError> {
     answer.ok_or(HubError::JobNotFound(job))
 }
 
-/// Accepts postcard, as our client sends it, or the same in JSON.
-async fn submit(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
-    #[derive(serde::Serialize)]
-    struct Submitted {
-        run: RunId,
-    }
-    match content_type(&head.headers) {
-        "application/json" => {
-            let submission: Submission = decode_json(&read_body(body, MAX_SUBMISSION).await?)?;
-            json(&Submitted { run: accept_run(hub, submission).await? })
-        }
-        CONTENT_TYPE => {
-            // the body may be large, so it is dropped before the store waits for the disk
-            let submission: Submission = decode_postcard(&head.headers, &read_body(body, MAX_SUBMISSION).await?)?;
-            postcard(&accept_run(hub, submission).await?)
-        }
-        other => Err(unsupported_type(other, "send application/vnd.bue.postcard or application/json")),
-    }
-}
-
 /// The store knows what a job waits for; the hub adds the time and the workers that could run it.
 async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply> {
     let view = expect_job(job, hub.store.why(job).await?)?;
     let served_by = hub.workers.serving(&view.scope);
     json(&WhyView { now: hub.now(), served_by, ..view })
-}
-
-/// Accepts a run. Its id must not be one that the hub derives from the key of an invocation: that key would be taken.
-async fn accept_run(hub: &Hub, submission: Submission) -> Result<RunId, HubError> {
-    if submission.run.0.get_version_num() == 5 {
-        let problem = "the id of the run is a UUID of version 5; choose a random one";
-        return Err(HubError::BadRequest(problem.to_owned()));
-    }
-    hub.store.submit(hub.now(), submission).await
 }

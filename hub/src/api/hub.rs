@@ -84,6 +84,7 @@ impl Hub {
     /// Sets who may use the hub.
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
+        access.watch_tokens();
         Self { access, ..self }
     }
 

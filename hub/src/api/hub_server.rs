@@ -9,7 +9,8 @@ use crate::api::dispatch::dispatch;
 use crate::api::expiry::fail_expired_jobs;
 use crate::api::hub::Hub;
 use crate::api::reaper::reap_expired_leases;
-use crate::api::sampler::sample_progress;
+use crate::api::records::record_token_changes;
+use crate::api::sampler::{sample_history, sample_progress};
 use crate::api::scheduler::fire_due_schedules;
 use crate::api::worker_sharing::share_workers;
 use crate::http::reply::Body;
@@ -28,9 +29,19 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
     let (reaper, expiries) = (reap_expired_leases(hub.clone()), fail_expired_jobs(hub.clone()));
     let (sampler, sharing) = (sample_progress(hub.clone()), share_workers(hub.clone()));
     let scheduler = fire_due_schedules(hub.clone());
+    let (history, tokens) = (sample_history(hub.clone()), record_token_changes(hub.clone()));
     let tls = hub.tls.clone();
     let handler = move |request| handle(hub.clone(), request);
-    tokio::join!(serve(listener, tls, handler, shutdown), reaper, expiries, sampler, sharing, scheduler);
+    tokio::join!(
+        serve(listener, tls, handler, shutdown),
+        reaper,
+        expiries,
+        sampler,
+        sharing,
+        scheduler,
+        history,
+        tokens
+    );
 }
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {

@@ -56,7 +56,7 @@ pub(super) async fn heartbeat(
     context: &RequestContext<'_>,
 ) -> Result<Response<Body>, ErrorReply> {
     let mut heartbeat: Heartbeat = decode_postcard(&head.headers, &read_body(body, MAX_HEARTBEAT).await?)?;
-    hub.workers.record_heartbeat(&heartbeat.worker);
+    hub.workers.record_heartbeat(&heartbeat, hub.now());
     let (sealer, holder) = (hub.sealer().await?, context.principal.as_ref());
     let mut forged = Vec::new();
     heartbeat.leases.retain_mut(|(job, token)| match sealer.open(holder, *job, *token) {

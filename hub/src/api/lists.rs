@@ -1,27 +1,19 @@
 //! The lists of runs and of failed jobs.
 
-use std::collections::BTreeMap;
-
 use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
 use bue_model::wire::RunPage;
 use http::StatusCode;
 
 use crate::api::filters::{FilterReader, MAX_PAGE, RunFields};
 use crate::api::hub::Hub;
+use crate::api::parameters::Parameters;
 use crate::api::views::{complete_view, parse_prefix};
 use crate::http::reply::ErrorReply;
-use crate::http::request::decoded_pairs;
 use crate::jobs::views::failed_list::FailedQuery;
 use crate::jobs::views::run_list::RunQuery;
 
 /// What the parameters of a query begin with that name a parameter of a script.
 const PARAM_PREFIX: &str = "param.";
-
-/// A query, each parameter once, except for `state`.
-struct Parameters {
-    single: BTreeMap<String, String>,
-    states: Vec<String>,
-}
 
 /// Returns a page of runs.
 pub(super) async fn list_runs(hub: &Hub, query: Option<&str>) -> Result<RunPage, ErrorReply> {
@@ -32,7 +24,7 @@ pub(super) async fn list_runs(hub: &Hub, query: Option<&str>) -> Result<RunPage,
     }
     let (after, limit) = (parameters.take("after"), parameters.take("limit"));
     let (after, limit) = (reader.position("after", after.as_deref()), reader.limit(limit.as_deref()));
-    let query = reader.runs(parameters.run_fields());
+    let query = reader.runs(run_fields(parameters));
     reader.finish(StatusCode::BAD_REQUEST)?;
     let list = hub.store.run_page(RunQuery { after, limit, ..query }).await?;
     let runs = list.runs.into_iter().map(|listed| complete_view(hub, listed.run)).collect();
@@ -83,42 +75,11 @@ pub(super) async fn list_errors(hub: &Hub, query: Option<&str>) -> Result<Errors
     Ok(Errors::Jobs(FailedJobPage { errors: list.jobs, next: list.next.map(|next| next.to_string()) }))
 }
 
-impl Parameters {
-    fn read(query: Option<&str>, reader: &mut FilterReader) -> Result<Self, ErrorReply> {
-        let (mut single, mut states) = (BTreeMap::new(), Vec::new());
-        for (name, value) in decoded_pairs(query)? {
-            if name == "state" {
-                states.push(value);
-            } else if let Some(earlier) = single.insert(name.clone(), value.clone())
-                && earlier != value
-            {
-                reader.refuse(&name, "it is there twice, with different values; send it once");
-            }
-        }
-        Ok(Self { single, states })
-    }
-
-    fn take(&mut self, name: &str) -> Option<String> {
-        self.single.remove(name)
-    }
-
-    fn flag(&mut self, name: &str, reader: &mut FilterReader) -> bool {
-        match self.take(name).as_deref() {
-            None | Some("0") => false,
-            Some("1") => true,
-            Some(_) => {
-                reader.refuse(name, "send 1, or leave it out");
-                false
-            }
-        }
-    }
-
-    /// Returns the filter of runs. What is left is named by parameters of scripts.
-    fn run_fields(mut self) -> RunFields {
-        let (pipeline, name) = (self.take("pipeline"), self.take("name"));
-        let (since, until) = (self.take("since"), self.take("until"));
-        let params = self.single.into_iter();
-        let params = params.filter_map(|(name, value)| Some((name.strip_prefix(PARAM_PREFIX)?.to_owned(), value)));
-        RunFields { states: self.states, pipeline, name, params: params.collect(), since, until, step: None }
-    }
+/// Returns the filter of runs. What is left is named by parameters of scripts.
+fn run_fields(mut parameters: Parameters) -> RunFields {
+    let (pipeline, name) = (parameters.take("pipeline"), parameters.take("name"));
+    let (since, until) = (parameters.take("since"), parameters.take("until"));
+    let params = parameters.single.into_iter();
+    let params = params.filter_map(|(name, value)| Some((name.strip_prefix(PARAM_PREFIX)?.to_owned(), value)));
+    RunFields { states: parameters.states, pipeline, name, params: params.collect(), since, until, step: None }
 }

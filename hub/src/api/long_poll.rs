@@ -105,7 +105,7 @@ pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<
         let answer = hub.store.lease(hub.now(), request.clone()).await?;
         // not before the store has accepted it
         if !core::mem::replace(&mut is_recorded, true) {
-            hub.workers.record_request(&request);
+            hub.workers.record_request(&request, hub.now());
         }
         let is_over = request.count == 0 || Instant::now() >= deadline || *closing.borrow();
         if !answer.batch.leases.is_empty() || is_over {

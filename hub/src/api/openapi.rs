@@ -116,6 +116,51 @@ impl Documented for Operation {
                     &[400, 503],
                 )
             },
+            Self::ListAudit => OperationDoc {
+                query: const {
+                    &[
+                        parameter("run", "only entries about this run", ParameterKind::RunId),
+                        parameter("actor", "only entries of the token with this name", ParameterKind::Text),
+                        parameter("action", "only entries with this action, such as run.cancel", ParameterKind::Text),
+                        SINCE,
+                        UNTIL,
+                        AFTER,
+                        LIMIT,
+                    ]
+                },
+                ..OperationDoc::new(
+                    "lists who changed what, newest first, page by page",
+                    Content::Json("AuditPage"),
+                    &[400, 503],
+                )
+            },
+            Self::GetRunAudit => OperationDoc {
+                query: const { &[AFTER, LIMIT] },
+                ..OperationDoc::new(
+                    "lists who changed this run, newest first, page by page",
+                    Content::Json("AuditPage"),
+                    READ_ERRORS,
+                )
+            },
+            Self::GetHistory => OperationDoc {
+                query: const {
+                    &[
+                        parameter(
+                            "from",
+                            "the beginning: milliseconds since 1970, a time such as 2026-11-01T06:00:00Z, or an age such as 2h; an \
+                             hour before the end by default",
+                            ParameterKind::Text,
+                        ),
+                        parameter("to", "the end, given in the same way; now by default", ParameterKind::Text),
+                    ]
+                },
+                ..OperationDoc::new(
+                    "returns how many runs, jobs and workers there were: every ten seconds of the last hour, every minute of \
+                     the last day, every ten minutes of the last week",
+                    Content::Json("History"),
+                    &[400, 503],
+                )
+            },
             Self::SubmitRun => OperationDoc {
                 request: &[Content::Json("Submission"), Content::Postcard],
                 ..OperationDoc::new(

@@ -1,17 +1,17 @@
 //! Publishing scripts, and starting runs of them by name.
 
-use bue_model::RunId;
 use bue_model::param::{ParamError, RunTime};
-use bue_model::pipeline::{Invoked, MAX_BATCH, Publication, is_pipeline_name};
+use bue_model::pipeline::{MAX_BATCH, Publication, is_pipeline_name};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
 use jiff::tz::TimeZone;
+use serde_json::json;
 
+use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::{Hub, MAX_SUBMISSION};
-use crate::api::long_poll::wait_for_end;
 use crate::error::HubError;
-use crate::http::reply::{Body, ErrorReply, FieldError, json};
+use crate::http::reply::{self, ErrorReply, FieldError};
 use crate::http::request::{content_type, decode_json, decode_postcard, query_parameter, read_body, unsupported_type};
 use crate::pipelines::request::InvocationRequest;
 
@@ -22,9 +22,10 @@ const MAX_INVOCATION: usize = 16 * 1024 * 1024;
 const LARGE_INVOCATION: usize = 64 * 1024;
 
 /// Adds a version of a pipeline.
-pub(super) async fn publish(hub: &Hub, head: &Parts, body: Incoming, name: &str) -> Result<Response<Body>, ErrorReply> {
-    if !is_pipeline_name(name) {
-        return Err(HubError::BadPipelineName(name.to_owned()).into());
+pub(super) async fn publish(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, parameter: name, .. } = request;
+    if !is_pipeline_name(&name) {
+        return Err(HubError::BadPipelineName(name).into());
     }
     let body = read_body(body, MAX_SUBMISSION).await?;
     let publication: Publication = match content_type(&head.headers) {
@@ -32,43 +33,49 @@ pub(super) async fn publish(hub: &Hub, head: &Parts, body: Incoming, name: &str)
         _ => decode_postcard(&head.headers, &body)?,
     };
     drop(body);
-    json(&hub.store.publish(hub.now(), name.to_owned(), publication).await?)
+    let published = hub.store.publish(hub.now(), name.clone(), publication).await?;
+    let detail = json!({ "version": published.version, "created": published.created });
+    Ok(Change::json(Record::new("pipeline.publish", name).with_detail(detail), &published))
+}
+
+/// Removes a pipeline.
+pub(super) async fn unpublish(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, parameter: name, .. } = request;
+    hub.store.unpublish(name.clone()).await?;
+    Ok(Change::json(Record::new("pipeline.unpublish", name), &()))
 }
 
 /// Starts a run. 201 with its address; with `wait_ms`, once it has ended or that time has passed.
-pub(super) async fn invoke(
-    hub: &Hub,
-    head: &Parts,
-    body: Incoming,
-    pipeline: &str,
-) -> Result<Response<Body>, ErrorReply> {
+pub(super) async fn invoke(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, parameter: pipeline, .. } = request;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
-    let mut request = parsed(json_text(head, body).await?, InvocationRequest::from_json).await?;
+    let mut request = parsed(json_text(&head, body).await?, InvocationRequest::from_json).await?;
     if let Some(key) = idempotency_key(&head.headers)? {
         request.set_key(key).map_err(one_problem)?;
     }
-    let invocation = request.invocation(pipeline, run_time(hub));
+    let invocation = request.invocation(&pipeline, run_time(&hub));
     let run = invocation.run;
     hub.store.invoke(hub.now(), vec![invocation]).await.map_err(|error| refused(error, |_| String::new()))?;
-    let state = wait_for_end(hub, run, wait_ms).await?;
-    created(run, &Invoked { run, state })
+    Ok(Change::started(hub, Record::new("run.invoke", pipeline), run, wait_ms))
 }
 
 /// Starts up to a thousand runs, all of them or none.
-pub(super) async fn invoke_batch(
-    hub: &Hub,
-    head: &Parts,
-    body: Incoming,
-    pipeline: &str,
-) -> Result<Response<Body>, ErrorReply> {
-    let text = json_text(head, body).await?;
+pub(super) async fn invoke_batch(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, parameter: pipeline, .. } = request;
+    let text = json_text(&head, body).await?;
     let requests = parsed(text, |text| InvocationRequest::batch_from_json(text, MAX_BATCH)).await?;
-    let time = run_time(hub);
-    let invocations = requests.into_iter().map(|request| request.invocation(pipeline, time.clone())).collect();
+    let time = run_time(&hub);
+    let invocations = requests.into_iter().map(|request| request.invocation(&pipeline, time.clone())).collect();
     let invoked = hub.store.invoke(hub.now(), invocations).await;
-    let mut response = json(&invoked.map_err(|error| refused(error, |position| format!("runs[{position}].")))?)?;
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    let invoked = invoked.map_err(|error| refused(error, |position| format!("runs[{position}].")))?;
+    let ends = (invoked.first().map(|one| one.run), invoked.last().map(|one| one.run));
+    let detail = json!({ "runs": invoked.len(), "first": ends.0, "last": ends.1 });
+    let record = (!invoked.is_empty()).then(|| Record::new("runs.invoke", pipeline).with_detail(detail));
+    let reply = reply::json(&invoked).map(|mut response| {
+        *response.status_mut() = StatusCode::CREATED;
+        response
+    });
+    Ok(Change::ready(record, reply))
 }
 
 /// The hub's time, when the run is accepted.
@@ -125,13 +132,4 @@ pub(super) fn refused(error: HubError, prefix: impl Fn(usize) -> String) -> Erro
     let all: Vec<_> = fields.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect();
     let message = format!("the parameters do not fit the pipeline: {}", all.join("; "));
     ErrorReply::from(error).with_message(message).with_fields(fields)
-}
-
-pub(super) fn created(run: RunId, invoked: &Invoked) -> Result<Response<Body>, ErrorReply> {
-    let mut response = json(invoked)?;
-    *response.status_mut() = StatusCode::CREATED;
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{run}")) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
 }

@@ -2,40 +2,33 @@
 
 use bue_model::RunId;
 use bue_model::param::ParamView;
-use bue_model::pipeline::Invoked;
 use bue_model::plan::Source;
 use bue_model::rerun::{RunPlanView, RunStep};
 use bue_model::wire::{FieldError, RunPipeline};
-use http::request::Parts;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 
+use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::Hub;
-use crate::api::long_poll::wait_for_end;
-use crate::api::pipelines::{created, idempotency_key, json_text, refused};
+use crate::api::pipelines::{idempotency_key, json_text, refused};
 use crate::auth::access::Principal;
 use crate::auth::role::Permission;
 use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, json};
-use crate::http::request::query_parameter;
+use crate::http::request::{parse_parameter, query_parameter};
 use crate::reruns::StoredPlan;
 use crate::reruns::request::RerunRequest;
 
 /// Starts a run that repeats another one. 201 with its address; with `wait_ms`, once it has ended or that time has passed.
-pub(super) async fn rerun(
-    hub: &Hub,
-    head: &Parts,
-    body: Incoming,
-    principal: Option<&Principal>,
-    original: RunId,
-) -> Result<Response<Body>, ErrorReply> {
+pub(super) async fn rerun(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, parameter, principal } = request;
+    let original = parse_parameter::<RunId>(&parameter, "run id")?;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
-    let mut request = RerunRequest::from_json(&json_text(head, body).await?).map_err(problem)?;
+    let mut request = RerunRequest::from_json(&json_text(&head, body).await?).map_err(problem)?;
     if let Some(key) = idempotency_key(&head.headers)? {
         request.set_key(key).map_err(problem)?;
     }
     if request.replaces_code()
-        && let Some(principal) = principal
+        && let Some(principal) = &principal
     {
         // new code is a submission
         principal.expect_permission(Permission::Submit)?;
@@ -43,8 +36,7 @@ pub(super) async fn rerun(
     let rerun = request.rerun(original).map_err(problem)?;
     let run = rerun.run;
     hub.store.rerun(hub.now(), rerun).await.map_err(|error| refused(error, |_| "params.".to_owned()))?;
-    let state = wait_for_end(hub, run, wait_ms).await?;
-    created(run, &Invoked { run, state })
+    Ok(Change::started(hub, Record::new("run.rerun", original.to_string()), run, wait_ms))
 }
 
 fn problem(problem: FieldError) -> ErrorReply {

@@ -1,27 +1,31 @@
 //! Schedules: setting, listing, pausing and running them, and backfills.
 
+use std::collections::BTreeMap;
+
 use bue_model::RunId;
-use bue_model::pipeline::Invoked;
+use bue_model::schedule::{AppliedSchedule, ScheduleChange};
 use bue_model::wire::FieldError;
-use http::request::Parts;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use serde_json::Value;
 use uuid::Uuid;
 
+use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::Hub;
-use crate::api::long_poll::{wait_for_backfill, wait_for_end};
-use crate::api::pipelines::{created, idempotency_key, json_text};
+use crate::api::long_poll::wait_for_backfill;
+use crate::api::pipelines::{idempotency_key, json_text};
 use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, json};
 use crate::http::request::query_parameter;
 use crate::schedules::MAX_PAGE;
 use crate::schedules::backfill::Backfill;
 use crate::schedules::ids::run_of_key;
-use crate::schedules::request::{NAME_RULE, ScheduleAction, ScheduleUpdate, is_schedule_name};
+use crate::schedules::request::{NAME_RULE, ScheduleAction, ScheduleUpdate, UpdateMode, is_schedule_name};
 use crate::schedules::spec::ScheduleSpec;
 
 /// Characters of a key.
 const MAX_KEY: usize = 255;
+/// Schedules that one entry of the audit names.
+const MAX_NAMED: usize = 20;
 
 /// Returns a page of the schedules.
 pub(super) async fn list(hub: &Hub, query: Option<&str>) -> Result<Response<Body>, ErrorReply> {
@@ -31,22 +35,39 @@ pub(super) async fn list(hub: &Hub, query: Option<&str>) -> Result<Response<Body
 }
 
 /// Creates or changes a schedule.
-pub(super) async fn put(hub: &Hub, head: &Parts, body: Incoming, name: &str) -> Result<Response<Body>, ErrorReply> {
-    if !is_schedule_name(name) {
+pub(super) async fn put(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, parameter: name, .. } = request;
+    if !is_schedule_name(&name) {
         let message = format!("`{name}` cannot be the name of a schedule");
         return Err(ErrorReply::new(StatusCode::BAD_REQUEST, "bad_name", message, NAME_RULE));
     }
-    let spec = parsed(json_text(head, body).await?, ScheduleSpec::from_json).await?;
-    let applied = hub.store.put_schedules(hub.now(), ScheduleUpdate::one(name.to_owned(), spec)).await;
+    let spec = parsed(json_text(&head, body).await?, ScheduleSpec::from_json).await?;
+    let applied = hub.store.put_schedules(hub.now(), ScheduleUpdate::one(name.clone(), spec)).await;
     let applied = applied.map_err(|error| refused(error, |_| String::new()))?;
-    json(&applied.first())
+    let detail = serde_json::json!({ "change": applied.first().map(|one| one.change.name()) });
+    Ok(Change::json(Record::new("schedule.put", name).with_detail(detail), &applied.first()))
 }
 
 /// Sets many schedules, all of them or none.
-pub(super) async fn apply(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
-    let update = parsed(json_text(head, body).await?, ScheduleUpdate::from_json).await?;
+pub(super) async fn apply(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, .. } = request;
+    let update = parsed(json_text(&head, body).await?, ScheduleUpdate::from_json).await?;
+    let is_applied = update.mode == UpdateMode::Apply;
     let applied = hub.store.put_schedules(hub.now(), update).await;
-    json(&applied.map_err(|error| refused(error, |schedule| format!("{schedule}.")))?)
+    let applied = applied.map_err(|error| refused(error, |schedule| format!("{schedule}.")))?;
+    let record = is_applied.then(|| Record::new("schedules.apply", "").with_detail(applied_detail(&applied)));
+    Ok(Change::ready(record, json(&applied)))
+}
+
+/// What the audit says of many schedules: how many there are of each change, and the first of those that differ.
+fn applied_detail(applied: &[AppliedSchedule]) -> Value {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for one in applied {
+        *counts.entry(one.change.name()).or_default() += 1;
+    }
+    let differing = applied.iter().filter(|one| one.change != ScheduleChange::Unchanged);
+    let names: Vec<&str> = differing.take(MAX_NAMED).map(|one| one.name.as_str()).collect();
+    serde_json::json!({ "counts": counts, "schedules": names })
 }
 
 /// Returns a schedule.
@@ -56,38 +77,51 @@ pub(super) async fn get(hub: &Hub, name: &str) -> Result<Response<Body>, ErrorRe
 }
 
 /// Pauses, resumes or removes a schedule.
-pub(super) async fn change(hub: &Hub, name: &str, action: ScheduleAction) -> Result<Response<Body>, ErrorReply> {
-    json(&hub.store.change_schedule(hub.now(), name.to_owned(), action).await?)
+pub(super) async fn change(request: ChangeRequest, action: ScheduleAction) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, parameter: name, .. } = request;
+    hub.store.change_schedule(hub.now(), name.clone(), action).await?;
+    let done = match action {
+        ScheduleAction::Pause => "schedule.pause",
+        ScheduleAction::Resume => "schedule.resume",
+        ScheduleAction::Remove => "schedule.remove",
+    };
+    Ok(Change::json(Record::new(done, name), &()))
 }
 
 /// Starts a run of a schedule now. 201 with its address; with `wait_ms`, once it has ended or that time has passed.
-pub(super) async fn run(hub: &Hub, head: &Parts, name: &str) -> Result<Response<Body>, ErrorReply> {
+pub(super) async fn run(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, parameter: name, .. } = request;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
     let run = match idempotency_key(&head.headers)? {
         Some(key) if key.is_empty() || key.len() > MAX_KEY => {
             let message = format!("the header `Idempotency-Key` has not 1 to {MAX_KEY} characters");
             return Err(ErrorReply::bad_request(message, "choose another key"));
         }
-        Some(key) => run_of_key(name, &key),
+        Some(key) => run_of_key(&name, &key),
         None => random_id(),
     };
-    let started = hub.store.run_schedule(hub.now(), name.to_owned(), run).await;
+    let started = hub.store.run_schedule(hub.now(), name.clone(), run).await;
     started.map_err(|error| refused(error, |_| String::new()))?;
-    let state = wait_for_end(hub, run, wait_ms).await?;
-    created(run, &Invoked { run, state })
+    Ok(Change::started(hub, Record::new("schedule.run", name), run, wait_ms))
 }
 
 /// Starts the next runs of a backfill. With `wait_ms`, answers once one of its runs has ended or that time has passed.
-pub(super) async fn backfill(
-    hub: &Hub,
-    head: &Parts,
-    body: Incoming,
-    name: &str,
-) -> Result<Response<Body>, ErrorReply> {
-    let backfill = parsed(json_text(head, body).await?, Backfill::from_json).await?;
+pub(super) async fn backfill(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, parameter: name, .. } = request;
+    let backfill = parsed(json_text(&head, body).await?, Backfill::from_json).await?;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
-    let progress = wait_for_backfill(hub, name, backfill, wait_ms).await;
-    json(&progress.map_err(|error| refused(error, |_| String::new()))?)
+    let progress = hub.store.backfill(hub.now(), name.clone(), backfill.clone()).await.map_err(refused_backfill)?;
+    let detail = serde_json::json!({ "first": progress.first, "last": progress.last, "due": progress.due });
+    let record = Record::new("schedule.backfill", name.clone()).with_detail(detail);
+    Ok(Change::later(record, async move {
+        let progress = wait_for_backfill(&hub, &name, backfill, wait_ms).await;
+        json(&progress.map_err(refused_backfill)?)
+    }))
+}
+
+/// Why a backfill cannot go on.
+fn refused_backfill(error: HubError) -> ErrorReply {
+    refused(error, |_| String::new())
 }
 
 /// An id that no other run has.

@@ -84,6 +84,7 @@ fn parse_state(name: &str) -> Result<JobState, ErrorReply> {
 
 #[cfg(test)]
 mod tests {
+    use bue_model::Timestamp;
     use bue_model::wire::{LeaseRequest, WorkerAbilities};
 
     use super::*;
@@ -105,11 +106,13 @@ mod tests {
     fn a_scope_is_unserved_if_no_worker_asks_for_it() {
         let idle = |scope: &str| UnservedScope { scope: scope.to_owned(), steps: Vec::new(), more_steps: 1, jobs: 7 };
         let workers = Workers::default();
-        workers.record_request(&LeaseRequest { scopes: vec!["served".to_owned()], ..LeaseRequest::default() });
+        let now = Timestamp(1);
+        workers.record_request(&LeaseRequest { scopes: vec!["served".to_owned()], ..LeaseRequest::default() }, now);
         assert_eq!(unserved(vec![idle("heavy"), idle("served")], &workers), [idle("heavy")]);
         let abilities = WorkerAbilities { version: "1".to_owned(), ..WorkerAbilities::default() };
         let scopes = vec!["heavy".to_owned()];
-        workers.record_request(&LeaseRequest { scopes, abilities, worker: "w".to_owned(), ..LeaseRequest::default() });
+        let request = LeaseRequest { scopes, abilities, worker: "w".to_owned(), ..LeaseRequest::default() };
+        workers.record_request(&request, now);
         assert_eq!(unserved(vec![idle("heavy")], &workers), []);
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn share_workers(hub: Hub) {
             biased;
             _ = closing.changed() => {}
             () = sleep_until(next) => {
-                hub.store.announce_workers(&hub.workers.seen_here());
+                hub.store.announce_workers(&hub.workers.seen_here(hub.now()));
                 next = Instant::now() + ANNOUNCE_INTERVAL;
             }
             () = hub.workers.news() => next = next.min(soon),

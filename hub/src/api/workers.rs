@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bue_model::WallPart;
-use bue_model::wire::{LeaseRequest, WorkerAbilities, WorkerView};
+use bue_model::text::truncate_bytes;
+use bue_model::wire::{Heartbeat, LeaseRequest, MAX_HOST, WorkerAbilities, WorkerStatus, WorkerView};
+use bue_model::{Timestamp, WallPart};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,6 +17,8 @@ const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_WORKERS: usize = 4_096;
 /// Bytes that may be remembered of all of them: the holder of one worker's token can invent names, and what they can do.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Milliseconds by which requests of the same process may arrive late. Its start stays at the time that was found first.
+const MAX_DELAY_MS: u64 = 10_000;
 /// Workers that [`Workers::serving`] names.
 const MAX_NAMED: usize = 10;
 
@@ -49,6 +52,9 @@ struct Entries {
 struct WorkerEntry {
     scopes: Vec<String>,
     abilities: WorkerAbilities,
+    status: WorkerStatus,
+    /// When its process started, by the clock of the hub that heard of it.
+    since: Timestamp,
     /// When a hub heard of it last.
     last_seen: Instant,
     /// When this hub heard of it last.
@@ -83,7 +89,9 @@ impl WorkerEntry {
     fn bytes(&self, name: &str) -> usize {
         let WorkerAbilities { version, languages, net, tcp, secrets, databases, wall, environment } = &self.abilities;
         let texts = [&self.scopes, languages, net, tcp, secrets, databases, wall, environment].into_iter().flatten();
-        texts.fold(name.len() + version.len(), |bytes, text| bytes + size_of::<String>() + text.len())
+        texts.fold(name.len() + version.len() + self.status.host.len(), |bytes, text| {
+            bytes + size_of::<String>() + text.len()
+        })
     }
 
     fn is_alive(&self) -> bool {
@@ -99,26 +107,64 @@ impl WorkerEntry {
         self.is_alive() && self.scopes.iter().any(|served| served == scope)
     }
 
-    fn view(&self, name: &str, seen_at: Instant) -> WorkerView {
+    /// Returns when the process of a worker started that sends this status now.
+    fn since(&self, status: &WorkerStatus, now: Timestamp) -> Timestamp {
+        let since = started_at(status, now);
+        if since.0.abs_diff(self.since.0) <= MAX_DELAY_MS { self.since } else { since }
+    }
+
+    fn view(&self, name: &str, seen_at: Instant, now: Timestamp) -> WorkerView {
+        let silent_ms = u64::try_from(seen_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let WorkerStatus { host, jobs_held, jobs_running, memory_used, memory_limit, cores, up_ms: _ } = &self.status;
         WorkerView {
             name: name.to_owned(),
             scopes: self.scopes.clone(),
-            silent_ms: u64::try_from(seen_at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            silent_ms,
+            heard_at: before(now, silent_ms),
             abilities: self.abilities.clone(),
+            host: host.clone(),
+            since: self.since,
+            jobs_held: *jobs_held,
+            jobs_running: *jobs_running,
+            memory_used: *memory_used,
+            memory_limit: *memory_limit,
+            cores: *cores,
         }
     }
 }
 
+/// Returns the time a number of milliseconds ago.
+fn before(now: Timestamp, ms: u64) -> Timestamp {
+    Timestamp(now.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)))
+}
+
+fn started_at(status: &WorkerStatus, now: Timestamp) -> Timestamp {
+    before(now, status.up_ms)
+}
+
+/// Returns a status as it is kept.
+fn bounded(status: &WorkerStatus) -> WorkerStatus {
+    let mut status = status.clone();
+    truncate_bytes(&mut status.host, MAX_HOST);
+    status
+}
+
 impl Workers {
     /// Records that a worker asked this hub for leases.
-    pub(super) fn record_request(&self, request: &LeaseRequest) {
-        let now = Instant::now();
+    pub(super) fn record_request(&self, request: &LeaseRequest, now: Timestamp) {
+        let seen_at = Instant::now();
+        let status = bounded(&request.status);
         let mut workers = self.lock();
-        let is_known = workers.by_name.get(&request.worker).is_some_and(|entry| {
-            entry.is_alive_here() && entry.scopes == request.scopes && entry.abilities == request.abilities
+        let known = workers.by_name.get(&request.worker);
+        let since = known.map_or_else(|| started_at(&status, now), |entry| entry.since(&status, now));
+        let is_known = known.is_some_and(|entry| {
+            entry.is_alive_here()
+                && entry.scopes == request.scopes
+                && entry.abilities == request.abilities
+                && entry.since == since
         });
         let (scopes, abilities) = (request.scopes.clone(), request.abilities.clone());
-        let entry = WorkerEntry { scopes, abilities, last_seen: now, seen_here: Some(now) };
+        let entry = WorkerEntry { scopes, abilities, status, since, last_seen: seen_at, seen_here: Some(seen_at) };
         workers.insert(&request.worker, entry);
         if !is_known {
             self.0.has_news.notify_one();
@@ -126,10 +172,16 @@ impl Workers {
     }
 
     /// Records that a worker sent this hub a heartbeat.
-    pub(super) fn record_heartbeat(&self, worker: &str) {
-        let now = Instant::now();
-        if let Some(entry) = self.lock().by_name.get_mut(worker) {
-            (entry.last_seen, entry.seen_here) = (now, Some(now));
+    pub(super) fn record_heartbeat(&self, heartbeat: &Heartbeat, now: Timestamp) {
+        let seen_at = Instant::now();
+        let status = bounded(&heartbeat.status);
+        let mut workers = self.lock();
+        let Entries { by_name, bytes } = &mut *workers;
+        if let Some(entry) = by_name.get_mut(&heartbeat.worker) {
+            (entry.last_seen, entry.seen_here) = (seen_at, Some(seen_at));
+            entry.since = entry.since(&status, now);
+            *bytes = *bytes + status.host.len() - entry.status.host.len();
+            entry.status = status;
         }
     }
 
@@ -140,16 +192,20 @@ impl Workers {
         if let Some(entry) = workers.by_name.get_mut(&view.name).filter(|entry| entry.is_alive_here()) {
             entry.last_seen = entry.last_seen.max(seen_at);
         } else {
-            let (scopes, abilities) = (view.scopes, view.abilities);
-            workers.insert(&view.name, WorkerEntry { scopes, abilities, last_seen: seen_at, seen_here: None });
+            let WorkerView { host, jobs_held, jobs_running, memory_used, memory_limit, cores, .. } = view;
+            let status =
+                bounded(&WorkerStatus { host, up_ms: 0, jobs_held, jobs_running, memory_used, memory_limit, cores });
+            let (scopes, abilities, since) = (view.scopes, view.abilities, view.since);
+            let entry = WorkerEntry { scopes, abilities, status, since, last_seen: seen_at, seen_here: None };
+            workers.insert(&view.name, entry);
         }
     }
 
     /// Returns the workers that this hub itself has heard from, to tell other hubs.
-    pub(super) fn seen_here(&self) -> Vec<WorkerView> {
+    pub(super) fn seen_here(&self, now: Timestamp) -> Vec<WorkerView> {
         let workers = self.lock();
         let alive = workers.by_name.iter().filter(|(_, entry)| entry.is_alive_here());
-        alive.filter_map(|(name, entry)| Some(entry.view(name, entry.seen_here?))).collect()
+        alive.filter_map(|(name, entry)| Some(entry.view(name, entry.seen_here?, now))).collect()
     }
 
     /// Waits until a worker is new to this hub or has changed.
@@ -185,12 +241,17 @@ impl Workers {
     }
 
     /// Returns all workers that are alive, by name.
-    pub(super) fn views(&self) -> Vec<WorkerView> {
+    pub(super) fn views(&self, now: Timestamp) -> Vec<WorkerView> {
         let workers = self.lock();
         let alive = workers.by_name.iter().filter(|(_, entry)| entry.is_alive());
-        let mut views: Vec<_> = alive.map(|(name, entry)| entry.view(name, entry.last_seen)).collect();
+        let mut views: Vec<_> = alive.map(|(name, entry)| entry.view(name, entry.last_seen, now)).collect();
         views.sort_by(|left, right| left.name.cmp(&right.name));
         views
+    }
+
+    /// Returns the number of workers that are alive.
+    pub(super) fn count(&self) -> usize {
+        self.lock().by_name.values().filter(|entry| entry.is_alive()).count()
     }
 
     /// Returns the number of workers that are alive and use this hub.
@@ -213,25 +274,38 @@ impl Workers {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_000_000);
+
     fn request(worker: &str, scope: &str) -> LeaseRequest {
         LeaseRequest { worker: worker.to_owned(), scopes: vec![scope.to_owned()], ..LeaseRequest::default() }
     }
 
     fn announced(worker: &str, scope: &str, silent_ms: u64) -> WorkerView {
-        let abilities = WorkerAbilities::default();
-        WorkerView { name: worker.to_owned(), scopes: vec![scope.to_owned()], silent_ms, abilities }
+        WorkerView {
+            name: worker.to_owned(),
+            scopes: vec![scope.to_owned()],
+            silent_ms,
+            since: Timestamp(5),
+            jobs_held: 3,
+            ..WorkerView::default()
+        }
+    }
+
+    fn heartbeat(worker: &str, up_ms: u64) -> Heartbeat {
+        let status = WorkerStatus { up_ms, host: "h".repeat(300), jobs_held: 7, ..WorkerStatus::default() };
+        Heartbeat { worker: worker.to_owned(), leases: Vec::new(), status }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_hub_heard_itself_counts_more_than_what_another_one_says() {
         let workers = Workers::default();
-        workers.record_request(&request("w", "here"));
+        workers.record_request(&request("w", "here"), NOW);
         workers.record_announced(announced("w", "elsewhere", 0));
         workers.record_announced(announced("other", "elsewhere", 59_000));
         workers.record_announced(announced("gone", "past", 60_000));
         assert_eq!((workers.serving("here"), workers.serving("elsewhere")), (vec!["w".into()], vec!["other".into()]));
         assert!(!workers.is_served("past"));
-        assert_eq!(workers.seen_here().len(), 1, "only those are announced");
+        assert_eq!(workers.seen_here(NOW).len(), 1, "only those are announced");
         assert_eq!(workers.count_here(), 1);
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(!workers.is_served("elsewhere"));
@@ -240,7 +314,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(31)).await;
         assert_eq!((workers.serving("here"), workers.count_here()), (vec!["w".to_owned()], 0));
         workers.record_announced(announced("w", "elsewhere", 0));
-        assert!(workers.is_served("elsewhere") && workers.seen_here().is_empty());
+        assert!(workers.is_served("elsewhere") && workers.seen_here(NOW).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -252,19 +326,19 @@ mod tests {
             LeaseRequest { abilities, ..request(name, "s") }
         };
         for number in 0..200 {
-            workers.record_request(&long(&format!("w{number}")));
+            workers.record_request(&long(&format!("w{number}")), NOW);
         }
-        let remembered = workers.views().len();
+        let remembered = workers.views(NOW).len();
         assert!((10..100).contains(&remembered), "{remembered}");
         // one that says less takes less
-        workers.record_request(&request("w0", "small"));
+        workers.record_request(&request("w0", "small"), NOW);
         assert!(workers.is_served("small"));
-        workers.record_request(&long("w0"));
-        assert_eq!(workers.views().len(), remembered);
+        workers.record_request(&long("w0"), NOW);
+        assert_eq!(workers.views(NOW).len(), remembered);
         // those that are gone make room
         tokio::time::advance(Duration::from_secs(61)).await;
-        workers.record_request(&long("new"));
-        assert_eq!(workers.views().len(), 1);
+        workers.record_request(&long("new"), NOW);
+        assert_eq!(workers.views(NOW).len(), 1);
         assert!(workers.lock().bytes < 2_000_000);
     }
 
@@ -272,16 +346,47 @@ mod tests {
     async fn a_worker_is_news_when_it_is_new_or_has_changed() {
         let workers = Workers::default();
         let has_news = async || tokio::time::timeout(Duration::from_millis(1), workers.news()).await.is_ok();
-        workers.record_request(&request("w", "a"));
+        workers.record_request(&request("w", "a"), NOW);
         assert!(has_news().await);
-        workers.record_request(&request("w", "a"));
-        workers.record_heartbeat("w");
+        workers.record_request(&request("w", "a"), NOW);
+        workers.record_heartbeat(&heartbeat("w", 0), NOW);
         assert!(!has_news().await);
-        workers.record_request(&request("w", "b"));
+        workers.record_request(&request("w", "b"), NOW);
         assert!(has_news().await);
         workers.record_announced(announced("other", "a", 0));
         assert!(!has_news().await, "another hub announces it");
-        workers.record_request(&request("other", "a"));
+        workers.record_request(&request("other", "a"), NOW);
         assert!(has_news().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_view_shows_what_the_worker_said_last_and_when_its_process_started() {
+        let workers = Workers::default();
+        let mut first = request("w", "a");
+        first.status = WorkerStatus { host: "box".into(), up_ms: 400_000, ..WorkerStatus::default() };
+        workers.record_request(&first, NOW);
+        let view = |now| workers.views(now).remove(0);
+        assert_eq!((view(NOW).host, view(NOW).since, view(NOW).heard_at), ("box".into(), Timestamp(600_000), NOW));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let later = Timestamp(NOW.0 + 30_000);
+        assert_eq!((view(later).silent_ms, view(later).heard_at), (30_000, NOW));
+        // a request that took longer on its way is from the same process
+        workers.record_heartbeat(&heartbeat("w", 429_900), later);
+        let heard = view(later);
+        assert_eq!((heard.since, heard.heard_at, heard.jobs_held), (Timestamp(600_000), later, 7));
+        assert_eq!(heard.host.len(), MAX_HOST);
+        // one that has been up for much less time is not
+        workers.record_heartbeat(&heartbeat("w", 10), later);
+        assert_eq!(view(later).since, Timestamp(later.0 - 10));
+        // a worker that another hub announced, and that comes here
+        workers.record_announced(announced("other", "a", 1_000));
+        let announced = workers.views(later).remove(0);
+        assert_eq!((announced.since, announced.jobs_held, announced.silent_ms), (Timestamp(5), 3, 1_000));
+        let mut moved = request("other", "a");
+        moved.status.up_ms = 50;
+        workers.record_request(&moved, later);
+        assert_eq!(workers.views(later)[0].since, Timestamp(later.0 - 50));
+        workers.record_request(&LeaseRequest { status: WorkerStatus::default(), ..moved }, Timestamp(-9));
+        assert_eq!(workers.views(Timestamp(i64::MIN))[0].heard_at, Timestamp(i64::MIN));
     }
 }

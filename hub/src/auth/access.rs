@@ -1,7 +1,8 @@
 //! [`Access`]: whether a request may use a route, by the token it carries.
 
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blake3::{Hash, Hasher};
 use http::{HeaderMap, header};
@@ -9,6 +10,9 @@ use http::{HeaderMap, header};
 use crate::auth::role::{Permission, Role};
 use crate::auth::token_file::{TokenEntry, TokenError, TokenFile, hash_token};
 use crate::file_fingerprint::FileFingerprint;
+
+/// Changes of the tokens file that are remembered until they are recorded: that of a whole file, twice.
+const MAX_CHANGES: usize = 20_000;
 
 /// Who may use a server.
 #[derive(Clone, Debug)]
@@ -34,6 +38,24 @@ struct CachedTokens {
     /// `None` as long as the file has never existed.
     fingerprint: Option<FileFingerprint>,
     tokens: Arc<Vec<TokenEntry>>,
+    /// `None` unless somebody wants to know them.
+    changes: Option<VecDeque<TokenChange>>,
+}
+
+/// A change of the tokens file that a server has noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TokenChange {
+    pub(crate) kind: TokenChangeKind,
+    /// The name of the token.
+    pub(crate) name: String,
+    pub(crate) role: Role,
+}
+
+/// What happened to a token. One that was edited was deleted and is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenChangeKind {
+    New,
+    Deleted,
 }
 
 /// Why a request may not use a route.
@@ -105,6 +127,29 @@ impl Access {
         Ok(Self::new(Policy::TokenFile(file, Mutex::new(cache))))
     }
 
+    /// Remembers from now on how the tokens file changes.
+    pub(crate) fn watch_tokens(&self) {
+        if let Policy::TokenFile(_, cache) = &*self.policy {
+            lock(cache).changes.get_or_insert_default();
+        }
+    }
+
+    /// Reads the tokens file again if it has changed, and returns the first change that is remembered. A file that cannot be read is
+    /// no change; requests report it.
+    pub(crate) fn next_token_change(&self) -> Option<TokenChange> {
+        let Policy::TokenFile(file, cache) = &*self.policy else { return None };
+        let mut cache = lock(cache);
+        let _ = cache.refresh(file);
+        cache.changes.as_ref().and_then(|changes| changes.front().cloned())
+    }
+
+    /// Forgets the first change.
+    pub(crate) fn forget_token_change(&self) {
+        if let Policy::TokenFile(_, cache) = &*self.policy {
+            lock(cache).changes.as_mut().and_then(VecDeque::pop_front);
+        }
+    }
+
     fn new(policy: Policy) -> Self {
         Self { policy: Arc::new(policy), own: None }
     }
@@ -121,7 +166,7 @@ impl Access {
         match &*self.policy {
             Policy::Open => true,
             Policy::SingleToken(_) => false,
-            Policy::TokenFile(_, cache) => cache.lock().unwrap_or_else(PoisonError::into_inner).fingerprint.is_none(),
+            Policy::TokenFile(_, cache) => lock(cache).fingerprint.is_none(),
         }
     }
 
@@ -167,6 +212,11 @@ impl Principal {
     pub(crate) fn for_tests(token: &str, scopes: &[&str]) -> Self {
         let scopes: Vec<_> = scopes.iter().copied().map(str::to_owned).collect();
         Self::new("worker", &hash_token(token), Role::Worker, &scopes, &[])
+    }
+
+    /// The token's role.
+    pub(crate) const fn role(&self) -> Role {
+        self.role
     }
 
     /// The scopes whose jobs a worker with this token may lease; all if empty.
@@ -217,15 +267,39 @@ impl CachedTokens {
         if tokens.is_none() && !has_existed {
             return Ok(());
         }
-        self.tokens = Arc::new(tokens.unwrap_or_default());
+        let tokens = tokens.unwrap_or_default();
+        if let Some(changes) = &mut self.changes {
+            changes.extend(changes_between(&self.tokens, &tokens));
+            let excess = changes.len().saturating_sub(MAX_CHANGES);
+            if excess > 0 {
+                tracing::error!(excess, "the tokens file changes faster than that can be recorded");
+                changes.drain(..excess);
+            }
+        }
+        self.tokens = Arc::new(tokens);
         self.fingerprint = fingerprint.or(self.fingerprint);
         Ok(())
     }
 }
 
+fn lock(cache: &Mutex<CachedTokens>) -> MutexGuard<'_, CachedTokens> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns what differs between two lists of tokens.
+fn changes_between(old: &[TokenEntry], new: &[TokenEntry]) -> Vec<TokenChange> {
+    let (old_set, new_set): (HashSet<_>, HashSet<_>) =
+        (old.iter().map(TokenEntry::to_line).collect(), new.iter().map(TokenEntry::to_line).collect());
+    let change = |kind, entry: &TokenEntry| TokenChange { kind, name: entry.name.clone(), role: entry.role };
+    let deleted = old.iter().filter(|entry| !new_set.contains(&entry.to_line()));
+    let added = new.iter().filter(|entry| !old_set.contains(&entry.to_line()));
+    let deleted = deleted.map(|entry| change(TokenChangeKind::Deleted, entry));
+    deleted.chain(added.map(|entry| change(TokenChangeKind::New, entry))).collect()
+}
+
 /// The file's tokens; `None` if it has never existed. Costs one system call while the file is unchanged.
 fn current_tokens(file: &TokenFile, cache: &Mutex<CachedTokens>) -> Result<Option<Arc<Vec<TokenEntry>>>, AccessError> {
-    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cache = lock(cache);
     cache.refresh(file).map_err(AccessError::TokenFile)?;
     Ok(cache.fingerprint.is_some().then(|| cache.tokens.clone()))
 }
@@ -299,6 +373,43 @@ mod tests {
             check(&access, &HeaderMap::new(), Permission::Read).is_err()
                 && check(&access, &headers_with("two"), Permission::Read).is_err()
         );
+    }
+
+    #[test]
+    fn changes_of_the_file_are_remembered_until_they_are_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = TokenFile::new(folder.path().join("bue.tokens"));
+        add(&file, "one", Role::Viewer, "a");
+        let access = Access::from_token_file(file.path().to_owned()).expect("a file");
+        access.watch_tokens();
+        let next = || {
+            let change = access.next_token_change().map(|change| (change.kind, change.name, change.role));
+            assert_eq!(change, access.next_token_change().map(|change| (change.kind, change.name, change.role)));
+            access.forget_token_change();
+            change
+        };
+        assert_eq!(next(), None, "what is there at the start is no change");
+        add(&file, "two", Role::Worker, "b");
+        // a request with the token reads the file
+        assert!(check(&access, &headers_with("two"), Permission::Work).is_ok());
+        file.delete("b").expect("deleted");
+        assert!(check(&access, &headers_with("two"), Permission::Work).is_err());
+        assert_eq!(next(), Some((TokenChangeKind::New, "b".into(), Role::Worker)));
+        assert_eq!(next(), Some((TokenChangeKind::Deleted, "b".into(), Role::Worker)));
+        assert_eq!(next(), None);
+        fs::write(file.path(), "nonsense\n").expect("written");
+        assert_eq!(next(), None);
+        fs::remove_file(file.path()).expect("removed");
+        assert_eq!(next(), Some((TokenChangeKind::Deleted, "a".into(), Role::Viewer)));
+        // the same name with another token
+        add(&file, "three", Role::Admin, "c");
+        assert_eq!(next(), Some((TokenChangeKind::New, "c".into(), Role::Admin)));
+        file.delete("c").expect("deleted");
+        add(&file, "four", Role::Admin, "c");
+        assert_eq!(next(), Some((TokenChangeKind::Deleted, "c".into(), Role::Admin)));
+        assert_eq!(next(), Some((TokenChangeKind::New, "c".into(), Role::Admin)));
+        assert_eq!(next(), None);
+        assert_eq!(Access::open().next_token_change(), None);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(crate) enum Permission {
     Work,
     /// Cancels, resets, deletes.
     Operate,
+    /// Reads who changed what.
+    Audit,
 }
 
 impl Role {
@@ -72,7 +74,7 @@ impl Role {
             Self::Invoker => matches!(permission, P::ReadInvoked | P::Invoke),
             Self::Submitter => matches!(permission, P::Read | P::ReadInvoked | P::Invoke | P::Submit | P::Store),
             Self::Worker => matches!(permission, P::Work | P::Store),
-            Self::Operator => !matches!(permission, P::Work),
+            Self::Operator => !matches!(permission, P::Work | P::Audit),
         }
     }
 }

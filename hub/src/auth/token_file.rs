@@ -154,7 +154,8 @@ impl TokenEntry {
         self.hash == *hash
     }
 
-    fn to_line(&self) -> String {
+    /// Returns the entry as a line of the file.
+    pub(crate) fn to_line(&self) -> String {
         let restriction = [&self.scopes[..], &self.pipelines].concat().join(",");
         let line = format!("{} {} {} {} {restriction}", self.hash.to_hex(), self.role, self.name, self.created_at.0);
         format!("{}\n", line.trim_end())

@@ -18,6 +18,7 @@ mod originals;
 mod pipelines;
 mod query;
 mod read;
+mod records;
 mod reports;
 mod reruns;
 mod runs;
@@ -33,6 +34,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bue_model::failed_jobs::FailureGroupPage;
+use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -50,6 +52,8 @@ use crate::jobs::views::run_list::{RunList, RunQuery};
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::records::audit::{AuditEntry, AuditList, AuditQuery};
+use crate::records::history::{Tier, view_of};
 use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
@@ -308,6 +312,28 @@ impl JobStore for PostgresStore {
 
     fn tally(&self) -> StoreFuture<'_, Tally> {
         self.answer(self.state.tally())
+    }
+
+    fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.record_audit(now, &entry).await })
+    }
+
+    fn audit_page(&self, query: AuditQuery) -> StoreFuture<'_, AuditList> {
+        self.answer(self.state.audit_page(query))
+    }
+
+    fn delete_audit(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        self.answer(self.state.delete_audit(before, limit))
+    }
+
+    fn record_sample(&self, sample: HistorySample) -> StoreFuture<'_, ()> {
+        self.answer(async move { self.state.record_sample(&sample).await })
+    }
+
+    fn history(&self, now: Timestamp, period: RangeInclusive<Timestamp>) -> StoreFuture<'_, HistoryView> {
+        let tier = Tier::of_age(*period.start(), now);
+        self.answer(async move { Ok(view_of(tier, &period, self.state.history(tier, period.clone()).await?)) })
     }
 
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {

@@ -95,8 +95,6 @@ fn worker_messages(workers: &[WorkerView]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use bue_model::wire::WorkerAbilities;
-
     use super::*;
 
     #[test]
@@ -104,8 +102,9 @@ mod tests {
         let view = |name: String, scopes: usize| WorkerView {
             name,
             scopes: vec!["a-scope".to_owned(); scopes],
-            silent_ms: 1,
-            abilities: WorkerAbilities::default(),
+            host: "a-machine".repeat(8),
+            memory_used: Some(u64::MAX),
+            ..WorkerView::default()
         };
         let mut workers: Vec<_> = (0..200).map(|number| view(format!("worker-{number}"), 3)).collect();
         workers.push(view("too-long".to_owned(), 1_000));

@@ -41,6 +41,7 @@ pub(super) async fn rows_of(tx: &Transaction<'_>, request: &RowQuery) -> Result<
         match param {
             SqlParam::Int(number) => number,
             SqlParam::Text(text) => text,
+            SqlParam::Run(run) => &run.0,
         }
     }
     let params: Vec<_> = request.params.iter().map(as_sql).collect();

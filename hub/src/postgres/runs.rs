@@ -8,6 +8,7 @@ use super::change::Start;
 use super::connection::retry::retry_transient;
 use super::pipelines::delete_invocation;
 use super::query::{execute, fan_outs_of, node, query, state};
+use super::records::detach_audit;
 use super::schedules::delete_scheduled;
 use super::state::PostgresState;
 use crate::error::HubError;
@@ -115,6 +116,7 @@ impl PostgresState {
         }
         delete_invocation(&tx, key).await?;
         delete_scheduled(&tx, key).await?;
+        detach_audit(&tx, id).await?;
         self.commit(tx).await?;
         self.announce(PendingNotifications { runs: [id].into(), ..PendingNotifications::default() });
         Ok(())

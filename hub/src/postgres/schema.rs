@@ -17,7 +17,7 @@ use crate::jobs::param_index::stored_param_rows;
 use crate::pipelines::with_values;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -289,6 +289,39 @@ ALTER TABLE failed ADD COLUMN headline TEXT NOT NULL DEFAULT '';
 UPDATE failed SET failed_at = coalesce(run.finished_at, run.created_at) FROM run WHERE run.key = failed.run;
 CREATE INDEX failed_time ON failed (failed_at, job);
 CREATE INDEX failed_step ON failed (step, failed_at, job);
+";
+/// Who changed what; and how many runs, jobs and workers there were.
+const V11: &str = "
+CREATE TABLE audit (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at BIGINT NOT NULL,
+    actor TEXT NOT NULL,
+    role TEXT,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    run_id UUID,
+    has_run BOOLEAN NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX audit_time ON audit (at, id);
+CREATE INDEX audit_actor ON audit (actor, at, id);
+CREATE INDEX audit_action ON audit (action, at, id);
+CREATE INDEX audit_actor_action ON audit (actor, action, at, id);
+CREATE INDEX audit_run ON audit (run_id, at, id) WHERE run_id IS NOT NULL;
+CREATE INDEX audit_expiring ON audit (at) WHERE NOT has_run;
+CREATE TABLE history (
+    interval_ms BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    runs BIGINT NOT NULL,
+    blocked BIGINT NOT NULL,
+    available BIGINT NOT NULL,
+    running BIGINT NOT NULL,
+    completed BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    cancelled BIGINT NOT NULL,
+    workers BIGINT NOT NULL,
+    PRIMARY KEY (interval_ms, at)
+);
 ";
 /// The layout whose new columns are filled in by code.
 const LISTS_LAYOUT: i64 = 10;

@@ -15,6 +15,7 @@ mod leasing;
 mod operations;
 mod pipelines;
 mod read;
+mod records;
 mod reruns;
 mod runs;
 mod schedules;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::failed_jobs::FailureGroupPage;
+use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -51,6 +53,8 @@ use crate::jobs::views::run_list::{RunList, RunQuery};
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::records::audit::{AuditEntry, AuditList, AuditQuery};
+use crate::records::history::{Tier, view_of};
 use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
@@ -327,6 +331,27 @@ impl JobStore for SqliteStore {
     )]
     fn tally(&self) -> StoreFuture<'_, Tally> {
         self.writer.transact(None, |tx| tx.tally())
+    }
+
+    fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()> {
+        self.writer.transact(Some(now), move |tx| tx.record_audit(&entry))
+    }
+
+    fn audit_page(&self, query: AuditQuery) -> StoreFuture<'_, AuditList> {
+        self.writer.transact(None, move |tx| tx.audit_page(&query))
+    }
+
+    fn delete_audit(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        self.writer.transact(None, move |tx| tx.delete_audit(before, limit))
+    }
+
+    fn record_sample(&self, sample: HistorySample) -> StoreFuture<'_, ()> {
+        self.writer.transact(None, move |tx| tx.record_sample(&sample))
+    }
+
+    fn history(&self, now: Timestamp, period: RangeInclusive<Timestamp>) -> StoreFuture<'_, HistoryView> {
+        let tier = Tier::of_age(*period.start(), now);
+        self.writer.transact(None, move |tx| Ok(view_of(tier, &period, tx.history(tier, &period)?)))
     }
 
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {

@@ -81,6 +81,7 @@ impl WriteTx<'_> {
         self.delete_rates(key)?;
         self.delete_invocation(key)?;
         self.delete_scheduled(key)?;
+        self.detach_audit(id)?;
         for delete in [
             "DELETE FROM counterpart WHERE fanout IN (SELECT id FROM fanout WHERE run = ?1)",
             "DELETE FROM fanout WHERE run = ?1",

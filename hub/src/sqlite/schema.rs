@@ -17,7 +17,7 @@ use crate::jobs::param_index::stored_param_rows;
 use crate::pipelines::with_values;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -300,6 +300,39 @@ ALTER TABLE failed ADD COLUMN headline TEXT NOT NULL DEFAULT ''; -- what failure
 UPDATE failed SET failed_at = (SELECT coalesce(finished_at, created_at) FROM run WHERE key = failed.run);
 CREATE INDEX failed_time ON failed (failed_at, job);
 CREATE INDEX failed_step ON failed (step, failed_at, job);
+";
+/// Who changed what; and how many runs, jobs and workers there were.
+const V11: &str = "
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    role TEXT,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    run_id BLOB,
+    has_run INTEGER NOT NULL,          -- whether the run exists; its entries are kept as long
+    detail TEXT NOT NULL               -- JSON
+);
+CREATE INDEX audit_time ON audit (at);
+CREATE INDEX audit_actor ON audit (actor, at);
+CREATE INDEX audit_action ON audit (action, at);
+CREATE INDEX audit_actor_action ON audit (actor, action, at);
+CREATE INDEX audit_run ON audit (run_id, at) WHERE run_id IS NOT NULL;
+CREATE INDEX audit_expiring ON audit (at) WHERE has_run = 0;
+CREATE TABLE history (
+    interval_ms INTEGER NOT NULL,
+    at INTEGER NOT NULL,               -- the beginning of the slot
+    runs INTEGER NOT NULL,
+    blocked INTEGER NOT NULL,
+    available INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    workers INTEGER NOT NULL,
+    PRIMARY KEY (interval_ms, at)
+) WITHOUT ROWID;
 ";
 /// The layout whose new columns are filled in by code.
 const LISTS_LAYOUT: i64 = 10;

@@ -190,6 +190,7 @@ impl<'a> WriteTx<'a> {
         let params = query.params.iter().map(|param| match param {
             SqlParam::Int(number) => Value::Integer(*number),
             SqlParam::Text(text) => Value::Text(text.clone()),
+            SqlParam::Run(run) => Value::Blob(run.0.as_bytes().to_vec()),
         });
         let mut select = self.db.prepare_cached(&query.sql)?;
         Ok(select.query_map(params_from_iter(params), read)?.collect::<Result<_, _>>()?)

@@ -8,7 +8,7 @@ use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
     hub_routes,
 };
-use bue_model::wire::{Heartbeat, LeaseRequest, Report, ReportBatch, Verdict};
+use bue_model::wire::{Heartbeat, LeaseRequest, Report, ReportBatch, Verdict, WorkerStatus};
 use bue_model::{BlobHash, RunId, RunState, Timestamp, Token};
 use bue_test_support::wait::within_deadline;
 use tempfile::TempDir;
@@ -124,7 +124,7 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 49);
+    assert_eq!(hub.routes.len(), 52);
     check_every_route(&hub).await;
 }
 
@@ -355,7 +355,11 @@ async fn a_lease_can_be_used_only_with_the_access_token_it_was_granted_to() {
         let report = Report { job: lease.job, token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
         ReportBatch { worker: worker.clone(), reports: vec![report] }
     };
-    let heartbeat = |token: Token| Heartbeat { worker: worker.clone(), leases: vec![(lease.job, token)] };
+    let heartbeat = |token: Token| Heartbeat {
+        worker: worker.clone(),
+        leases: vec![(lease.job, token)],
+        status: WorkerStatus::default(),
+    };
     let guess = Token::unsealed(lease.token.number);
     for (sender, token) in [("forger", guess), ("forger", lease.token), ("worker", lease.token), ("holder", guess)] {
         let verdicts = client(sender).report(&report(token)).await.expect("verdicts");

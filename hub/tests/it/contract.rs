@@ -15,6 +15,7 @@ pub(crate) mod outcomes;
 pub(crate) mod pipelines;
 pub(crate) mod plans;
 pub(crate) mod rates;
+pub(crate) mod records;
 pub(crate) mod reruns;
 pub(crate) mod restores;
 pub(crate) mod schedules;
@@ -266,6 +267,12 @@ macro_rules! all_contract_tests {
                 values_of_parameters_are_compared_as_json
                 failed_jobs_of_all_runs_are_listed_newest_first
                 failures_are_grouped_by_step_and_message;
+            records:
+                changes_are_listed_newest_first_by_who_and_what
+                a_rare_action_in_a_run_is_found_page_by_page
+                what_is_recorded_of_a_run_is_kept_as_long_as_the_run
+                hostile_names_are_recorded
+                each_slot_of_the_history_has_the_first_of_its_samples;
             plans:
                 a_value_of_the_script_is_an_argument
                 keyword_arguments_come_with_the_step

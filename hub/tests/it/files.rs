@@ -177,7 +177,8 @@ async fn a_file_of_the_first_layout_is_migrated_and_continues() {
     drop(world);
     let db = rusqlite::Connection::open(&path).expect("a database");
     db.execute_batch(
-        "DROP INDEX run_created; DROP INDEX run_state; DROP INDEX run_name; DROP TABLE run_param;
+        "DROP TABLE audit; DROP TABLE history;
+         DROP INDEX run_created; DROP INDEX run_state; DROP INDEX run_name; DROP TABLE run_param;
          DROP INDEX failed_time; DROP INDEX failed_step; ALTER TABLE failed DROP COLUMN failed_at;
          ALTER TABLE failed DROP COLUMN step; ALTER TABLE failed DROP COLUMN headline;
          DROP TABLE rerun; DROP TABLE lender; DROP TABLE counterpart; ALTER TABLE done DROP COLUMN same;

@@ -17,6 +17,7 @@ use bue_hub::{
 };
 use bue_model::wire::{
     CONTENT_TYPE, ErrorBody, Heartbeat, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Submission, WIRE_VERSION,
+    WorkerStatus,
 };
 use bue_model::{BlobHash, JobId, Outcome, RunId, Timestamp, Token};
 use proptest::collection::vec;
@@ -67,7 +68,11 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         wait_ms: 0,
         ..LeaseRequest::default()
     };
-    let heartbeat = Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token::unsealed(1)); 3] };
+    let heartbeat = Heartbeat {
+        worker: "w".into(),
+        leases: vec![(JobId(1), Token::unsealed(1)); 3],
+        status: WorkerStatus::default(),
+    };
     let report = |outcome| Report {
         job: JobId(1),
         token: Token::unsealed(1),

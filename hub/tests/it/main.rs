@@ -17,6 +17,7 @@ mod files;
 mod full_disk;
 mod garbage;
 mod http;
+mod http_audit;
 mod http_bulk;
 mod http_lists;
 mod http_pipelines;

@@ -19,10 +19,21 @@ pub(crate) async fn raw_request(
     content_type: &str,
     body: &[u8],
 ) -> RawResponse {
-    let length = body.len();
+    raw_request_with(address, method, path, &[("content-type", content_type)], body).await
+}
+
+/// Sends one request with these headers and an arbitrary body, on a separate connection.
+pub(crate) async fn raw_request_with(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> RawResponse {
+    let (length, headers) = (body.len(), headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
+    let headers: String = headers.collect();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
-         connection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
     );
     send_bytes(address, &[head.as_bytes(), body].concat()).await
 }

@@ -7,7 +7,7 @@ use bue_hub::{Durability, JobStore, SqliteStore};
 use bue_model::job::Hints;
 use bue_model::wire::{
     Gathered, Heartbeat, JobInput, JobView, Lease, LeaseRequest, LeasedStep, Report, ReportBatch, ResultCursor,
-    ResultPage, RoundValue, RunView, StepView, Verdict,
+    ResultPage, RoundValue, RunView, StepView, Verdict, WorkerStatus,
 };
 use bue_model::{Chunk, Failure, FailureKind, JobId, Outcome, RunId, RunState, Timestamp, ValueRef};
 
@@ -233,7 +233,7 @@ impl World {
     /// Sends a heartbeat, and returns the jobs that are lost.
     pub(crate) async fn heartbeat(&mut self, held: &[&LeasedJob]) -> Vec<JobId> {
         let leases = held.iter().map(|held| (held.job(), held.lease.token)).collect();
-        let heartbeat = Heartbeat { worker: "w1".into(), leases };
+        let heartbeat = Heartbeat { worker: "w1".into(), leases, status: WorkerStatus::default() };
         self.store.heartbeat(self.time(), heartbeat).await.expect("an answer").lost
     }
 

@@ -7,7 +7,7 @@ use bue_model::net::{Body, Operation, Request, TlsSettings};
 use bue_model::plan::{AtMost, Capability, PLAN_VERSION, Rate, Settings, Source};
 use bue_model::wire::{
     Collection, Gathered, Heartbeat, JobInput, Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission,
-    Verdict, WorkerAbilities,
+    Verdict, WorkerAbilities, WorkerStatus,
 };
 use bue_model::{
     Answer, ArgumentSummary, BlobHash, BlobRef, Bundle, Call, CallIndex, Chunk, Decimal, Failure, FailureKind, Finally,
@@ -78,7 +78,7 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         bytes(&submission),
         bytes(&lease_request()),
         bytes(&LeaseBatch { lease_ms: 8_000, steps: Vec::new(), leases: vec![lease], log_watches: Vec::new() }),
-        bytes(&Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token::unsealed(1))] }),
+        bytes(&Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token::unsealed(1))], status: status() }),
         bytes(&ReportBatch { worker: "w".into(), reports: outcomes(inline).map(report).to_vec() }),
         bytes(&LogBatch { worker: "w".into(), entries: vec![log_entry()] }),
         bytes(&Collection { database: Uuid::from_u128(8), runs: vec![run] }),
@@ -145,7 +145,12 @@ fn lease_request() -> LeaseRequest {
         wait_ms: 5,
         anti_starvation_interval: 16,
         abilities: WorkerAbilities::default(),
+        status: status(),
     }
+}
+
+fn status() -> WorkerStatus {
+    WorkerStatus { host: "machine".into(), memory_used: Some(1), ..WorkerStatus::default() }
 }
 
 fn outcomes(value: ValueRef) -> [Outcome; 5] {

@@ -26,7 +26,7 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Value {
 /// All schemas, by name.
 pub(super) fn all() -> Value {
     // one object with all of them is more than the macro can read
-    with_entries(with_entries(with_entries(general(), schedules()), reruns()), lists())
+    [schedules(), reruns(), lists(), records()].into_iter().fold(general(), with_entries)
 }
 
 fn general() -> Value {
@@ -101,7 +101,15 @@ fn general() -> Value {
             "name": text(),
             "scopes": texts(),
             "silent_ms": count(),
+            "heard_at": time(),
             "abilities": reference("WorkerAbilities"),
+            "host": text(),
+            "since": time(),
+            "jobs_held": count(),
+            "jobs_running": count(),
+            "memory_used": or_null(&count()),
+            "memory_limit": count(),
+            "cores": count(),
         })),
         "WorkerAbilities": object(&json!({
             "version": text(),
@@ -366,6 +374,42 @@ fn lists() -> Value {
     })
 }
 
+/// The schemas of the audit and the history.
+fn records() -> Value {
+    json!({
+        "AuditPage": object(&json!({
+            "entries": { "type": "array", "items": reference("AuditEntry") },
+            "next": or_null(&json!({ "type": "string", "description": "`after` of the next page; null on the last one" })),
+        })),
+        "AuditEntry": object(&json!({
+            "at": time(),
+            "actor": { "type": "string", "description": "the name of the token, `anonymous` or `tokens file`" },
+            "role": or_null(&text()),
+            "action": { "type": "string", "description": "such as run.cancel" },
+            "target": text(),
+            "run": or_null(&uuid()),
+            "detail": { "type": "object" },
+        })),
+        "History": object(&json!({
+            "from": time(),
+            "to": time(),
+            "interval_ms": count(),
+            "samples": { "type": "array", "items": reference("HistorySample") },
+        })),
+        "HistorySample": object(&json!({
+            "at": time(),
+            "runs": count(),
+            "blocked": count(),
+            "available": count(),
+            "running": count(),
+            "completed": count(),
+            "failed": count(),
+            "cancelled": count(),
+            "workers": count(),
+        })),
+    })
+}
+
 fn run_pipeline() -> Value {
     object(&json!({ "name": text(), "version": count() }))
 }
@@ -547,8 +591,10 @@ fn time() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use bue_model::audit::{AuditPage, AuditView};
     use bue_model::bulk::BulkView;
     use bue_model::failed_jobs::{FailedJobEntry, FailedJobPage, FailedJobTime, FailureGroup, FailureGroupPage};
+    use bue_model::history::{HistorySample, HistoryView};
     use bue_model::rerun::RunPlanView;
     use bue_model::schedule::{
         AppliedSchedule, BackfillProgress, RunCounts, ScheduleChange, SchedulePage, ScheduledRun,
@@ -634,6 +680,19 @@ mod tests {
         check_fields("RunPlan", &plan);
         let field = FieldError { field: String::new(), message: String::new() };
         let error = ErrorView { code: String::new(), message: String::new(), hint: String::new(), fields: vec![field] };
+        let entry = AuditView {
+            at: Timestamp(1),
+            actor: String::new(),
+            role: None,
+            action: String::new(),
+            target: String::new(),
+            run: None,
+            detail: json!({}),
+        };
+        check_fields("AuditEntry", &entry);
+        check_fields("AuditPage", &AuditPage::default());
+        check_fields("History", &HistoryView::default());
+        check_fields("HistorySample", &HistorySample::default());
         check_fields("Run", &view);
         check_fields("StepCounts", &StepView::default());
         check_fields("JobCounts", &view.counts);
@@ -651,9 +710,8 @@ mod tests {
             "UnservedScope",
             &UnservedScope { scope: String::new(), steps: Vec::new(), more_steps: 0, jobs: 1 },
         );
-        let abilities = WorkerAbilities::default();
-        check_fields("WorkerAbilities", &abilities);
-        check_fields("Worker", &WorkerView { name: String::new(), scopes: Vec::new(), silent_ms: 0, abilities });
+        check_fields("WorkerAbilities", &WorkerAbilities::default());
+        check_fields("Worker", &WorkerView::default());
         check_fields("BackfillProgress", &BackfillProgress::default());
         check_fields("RunCounts", &RunCounts::default());
         let applied = AppliedSchedule { name: String::new(), change: ScheduleChange::Created, next: None };

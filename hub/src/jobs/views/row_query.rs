@@ -1,5 +1,7 @@
 //! [`RowQuery`]: a query for the next rows of an index, written for a store. Pure.
 
+use bue_model::RunId;
+
 /// A query with its parameters, whose conditions depend on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowQuery {
@@ -14,6 +16,7 @@ pub(crate) struct RowQuery {
 pub(crate) enum SqlParam {
     Int(i64),
     Text(String),
+    Run(RunId),
 }
 
 /// The parameters of a statement while it is written.
@@ -36,6 +39,11 @@ impl SqlParams {
     /// Adds a text, and returns what stands for it.
     pub(crate) fn text(&mut self, value: &str) -> String {
         self.add(SqlParam::Text(value.to_owned()))
+    }
+
+    /// Adds the id of a run, and returns what stands for it.
+    pub(crate) fn run(&mut self, value: RunId) -> String {
+        self.add(SqlParam::Run(value))
     }
 
     /// Returns the query.

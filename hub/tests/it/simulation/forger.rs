@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::HubClient;
-use bue_model::wire::{Heartbeat, Report, ReportBatch, Verdict};
+use bue_model::wire::{Heartbeat, Report, ReportBatch, Verdict, WorkerStatus};
 use bue_model::{JobId, Token};
 use tokio::time::sleep;
 
@@ -34,7 +34,7 @@ pub(super) async fn forge(hub: HubClient, rng: SimRng, log: Arc<Log>) {
         {
             log.broken("a forged report was accepted".to_owned());
         }
-        let heartbeat = Heartbeat { worker, leases: guesses };
+        let heartbeat = Heartbeat { worker, leases: guesses, status: WorkerStatus::default() };
         if let Ok(answer) = hub.heartbeat(&heartbeat).await
             && answer.lost.len() != GUESSES
         {

@@ -13,11 +13,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use bue_hub::{
-    Backfill, ExpiredJobs, FailedList, FailedQuery, FiredSchedules, HubError, Invocation, JobResult, JobStore,
-    LeaseAnswer, LeaseKey, Notifications, ReapedJobs, Rerun, RunList, RunQuery, ScheduleAction, ScheduleUpdate,
-    SqliteStore, StoreFuture, StoredPlan, Tally,
+    AuditEntry, AuditList, AuditQuery, Backfill, ExpiredJobs, FailedList, FailedQuery, FiredSchedules, HubError,
+    Invocation, JobResult, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, Rerun, RunList, RunQuery,
+    ScheduleAction, ScheduleUpdate, SqliteStore, StoreFuture, StoredPlan, Tally,
 };
 use bue_model::failed_jobs::FailureGroupPage;
+use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
@@ -307,6 +308,26 @@ impl JobStore for Witness {
 
     fn tally(&self) -> StoreFuture<'_, Tally> {
         self.look(JobStore::tally)
+    }
+
+    fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()> {
+        self.look(|store| store.record_audit(now, entry))
+    }
+
+    fn audit_page(&self, query: AuditQuery) -> StoreFuture<'_, AuditList> {
+        self.look(|store| store.audit_page(query))
+    }
+
+    fn delete_audit(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
+        self.look(|store| store.delete_audit(before, limit))
+    }
+
+    fn record_sample(&self, sample: HistorySample) -> StoreFuture<'_, ()> {
+        self.look(|store| store.record_sample(sample))
+    }
+
+    fn history(&self, now: Timestamp, period: RangeInclusive<Timestamp>) -> StoreFuture<'_, HistoryView> {
+        self.look(|store| store.history(now, period))
     }
 
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bue_client::HubClient;
 use bue_hub::LEASE_MS;
-use bue_model::wire::{Heartbeat, Lease, LeaseRequest, Report, ReportBatch};
+use bue_model::wire::{Heartbeat, Lease, LeaseRequest, Report, ReportBatch, WorkerStatus};
 use bue_model::{JobId, Outcome, RateKey, Token};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
@@ -105,7 +105,8 @@ impl Worker {
             if leases.is_empty() {
                 continue;
             }
-            let heartbeat = Heartbeat { worker: self.name.clone(), leases: leases.clone() };
+            let heartbeat =
+                Heartbeat { worker: self.name.clone(), leases: leases.clone(), status: WorkerStatus::default() };
             let Ok(answer) = self.hub.heartbeat(&heartbeat).await else { continue };
             for (job, token) in leases.into_iter().filter(|(job, _)| answer.lost.contains(job)) {
                 self.release(job, token);

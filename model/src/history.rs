@@ -1,0 +1,41 @@
+//! The history of a hub: how many runs, jobs and workers there were.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Timestamp;
+
+/// Samples of a period, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryView {
+    /// The beginning of the period.
+    pub from: Timestamp,
+    /// The end of the period.
+    pub to: Timestamp,
+    /// The milliseconds from one sample to the next. A sample that is missing was not taken: no hub was running.
+    pub interval_ms: u64,
+    /// The samples.
+    pub samples: Vec<HistorySample>,
+}
+
+/// What there was at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistorySample {
+    /// When: a multiple of [`HistoryView::interval_ms`].
+    pub at: Timestamp,
+    /// Runs that had not ended.
+    pub runs: u64,
+    /// Jobs of these runs with parents that had not completed. This and the next fields count the latest thousand runs.
+    pub blocked: u64,
+    /// Jobs that were ready, or were to be at a later time.
+    pub available: u64,
+    /// Jobs that a worker ran.
+    pub running: u64,
+    /// Jobs that had a result.
+    pub completed: u64,
+    /// Jobs that had failed finally.
+    pub failed: u64,
+    /// Jobs that had been cancelled.
+    pub cancelled: u64,
+    /// Workers that the hubs of the database had heard of in the last minute.
+    pub workers: u64,
+}
