@@ -118,9 +118,9 @@ impl ValueForm {
     fn write_element(self, chunk: &Chunk, index: u32, text: &mut String) -> Result<(), HubError> {
         match &*chunk.value {
             ValueRef::Inline(bytes) => {
-                let mut items = cbor::array_items(bytes).map_err(damaged)?.into_iter().flatten();
+                let mut items = cbor::array_items(bytes).map_err(|error| damaged(&error))?.into_iter().flatten();
                 let item = items.nth(index as usize).ok_or_else(|| HubError::damaged("a list lacks an element"))?;
-                self.write_inline(item.map_err(damaged)?, text)
+                self.write_inline(item.map_err(|error| damaged(&error))?, text)
             }
             ValueRef::Blob(BlobRef { hash, len }) => {
                 let element = json!({ "hash": hash.to_string(), "bytes": len, "index": index });
@@ -169,8 +169,8 @@ fn write_joined(chunks: &[Chunk], text: &mut String) -> Result<(), HubError> {
     let mut items = Vec::new();
     for chunk in chunks {
         if let ValueRef::Inline(bytes) = &*chunk.value {
-            for item in cbor::array_items(bytes).map_err(damaged)?.into_iter().flatten() {
-                items.push(item.map_err(damaged)?);
+            for item in cbor::array_items(bytes).map_err(|error| damaged(&error))?.into_iter().flatten() {
+                items.push(item.map_err(|error| damaged(&error))?);
             }
         }
     }
@@ -194,12 +194,12 @@ fn write_list<T>(
 }
 
 fn write_plain(bytes: &[u8], text: &mut String) -> Result<(), HubError> {
-    let value = EncodedJson::new(bytes).map_err(damaged)?;
+    let value = EncodedJson::new(bytes).map_err(|error| damaged(&error))?;
     text.push_str(&printable_json(&value).map_err(|error| HubError::damaged(error.to_string()))?);
     Ok(())
 }
 
-fn damaged(error: cbor::CborError) -> HubError {
+fn damaged(error: &cbor::CborError) -> HubError {
     HubError::damaged(format!("a stored value cannot be read: {error}"))
 }
 

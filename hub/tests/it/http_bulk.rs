@@ -70,7 +70,7 @@ async fn five_runs(world: &mut World, mut answer: impl FnMut(u128, &LeasedJob) -
         let mut script = Script::new();
         let source = script.call(&["source"], &[]);
         script.each(source, |script, x| {
-            script.call(&["a"], &[x.clone()]);
+            script.call(&["a"], std::slice::from_ref(&x));
             script.call(&["b"], &[x]);
         });
         world.submit(script).await;
@@ -109,10 +109,10 @@ async fn failed_jobs_are_reset_by_step_and_text() {
 async fn runs_are_cancelled_and_deleted_by_what_they_are() {
     let mut hub = BulkHub::start().await;
     publish(&hub.world, "p", 77, plan("a")).await;
-    for number in 1..=30 {
+    for number in 1..=30_u32 {
         let day = if number % 2 == 0 { "mon" } else { "tue" };
-        hub.world.now = NOW - 86_400_000 + number;
-        let run = invocation("p", number as u128, day);
+        hub.world.now = NOW - 86_400_000 + i64::from(number);
+        let run = invocation("p", number.into(), day);
         hub.world.store.invoke(hub.world.time(), vec![run]).await.expect("a run");
     }
     let cancelled = hub.twice("cancel", json!({"params": {"day": "mon"}, "pipeline": "p"})).await;

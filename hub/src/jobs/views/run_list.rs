@@ -287,11 +287,12 @@ mod tests {
         let mut time = 1_000_000;
         while let Some(next) = scans[0].next_query() {
             assert!(next.limit <= BATCH);
-            let rows: Vec<_> = (0..next.limit as i64).map(|row| (at(time - row), false)).collect();
-            time -= next.limit as i64;
+            let limit = i64::try_from(next.limit).expect("a small number");
+            let rows: Vec<_> = (0..limit).map(|row| (at(time - row), false)).collect();
+            time -= limit;
             scans[0].add(next.limit, &rows);
         }
-        assert_eq!(time, 1_000_000 - MAX_ROWS as i64);
+        assert_eq!(time, 1_000_000 - i64::try_from(MAX_ROWS).expect("a small number"));
         assert_eq!(finish(scans, 10), (Vec::new(), Some(at(time + 1))));
     }
 }

@@ -36,11 +36,11 @@ pub(crate) async fn changes_are_listed_newest_first_by_who_and_what(mut world: W
     let runs = [None, Some(RunId(Uuid::from_u128(1))), Some(RunId(Uuid::from_u128(2)))];
     let mut recorded = Vec::new();
     // some of the same time
-    for number in 0..60_i64 {
-        world.now = 1_000_000 + number / 3;
-        let actor = ["ada", "bob"][number as usize % 2];
-        let action = ["run.cancel", "run.reset", "job.reset"][number as usize / 2 % 3];
-        let one = entry(actor, action, runs[number as usize / 5 % 3]);
+    for number in 0..60_usize {
+        world.now = 1_000_000 + number as i64 / 3;
+        let actor = ["ada", "bob"][number % 2];
+        let action = ["run.cancel", "run.reset", "job.reset"][number / 2 % 3];
+        let one = entry(actor, action, runs[number / 5 % 3]);
         world.store.record_audit(world.time(), one.clone()).await.expect("recorded");
         recorded.insert(0, (world.time(), one));
     }
