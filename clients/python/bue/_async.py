@@ -28,12 +28,14 @@ from typing import (
 
 from ._bucket import Bucket, Expires
 from ._cancel import Cancelled, Scope
-from ._hub import Hub, Pipelines, Schedules, When
+from ._hub import Hub, Pipelines, Schedules, Since, When
 from ._results import CallResult
 from ._run import Run
 from ._views import (
     AppliedSchedule,
     BackfillProgress,
+    ChangedRuns,
+    ErrorEntry,
     FailedJob,
     HubInfo,
     Job,
@@ -431,18 +433,35 @@ class AsyncHub:
     def runs(
         self,
         *,
-        limit: int = 100,
-        state: Optional[str] = None,
+        state: Union[None, str, Sequence[str]] = None,
         pipeline: Optional[str] = None,
         name: Optional[str] = None,
-        since: Optional[str] = None,
-        until: Optional[str] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        since: Optional[Since] = None,
+        until: Optional[Since] = None,
     ) -> AsyncIterator[RunStatus]:
         """As `Hub.runs`, to be iterated with `async for`."""
-        hub = self._hub
         return _iterate(
-            lambda: hub.runs(limit=limit, state=state, pipeline=pipeline, name=name, since=since, until=until)
+            lambda: self._hub.runs(state=state, pipeline=pipeline, name=name, params=params, since=since, until=until)
         )
+
+    def errors(
+        self, *, step: Optional[str] = None, since: Optional[Since] = None, until: Optional[Since] = None
+    ) -> AsyncIterator[ErrorEntry]:
+        """As `Hub.errors`, to be iterated with `async for`."""
+        return _iterate(lambda: self._hub.errors(step=step, since=since, until=until))
+
+    async def cancel_runs(self, *, dry_run: bool = False, all: bool = False, **filter: Any) -> ChangedRuns:
+        """As `Hub.cancel_runs`."""
+        return await in_thread(self._hub.cancel_runs, dry_run=dry_run, all=all, **filter)
+
+    async def reset_runs(self, *, dry_run: bool = False, all: bool = False, **filter: Any) -> ChangedRuns:
+        """As `Hub.reset_runs`."""
+        return await in_thread(self._hub.reset_runs, dry_run=dry_run, all=all, **filter)
+
+    async def delete_runs(self, *, dry_run: bool = False, all: bool = False, **filter: Any) -> ChangedRuns:
+        """As `Hub.delete_runs`."""
+        return await in_thread(self._hub.delete_runs, dry_run=dry_run, all=all, **filter)
 
     async def job(self, id: int) -> Job:
         """As `Hub.job`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import time
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
@@ -19,6 +20,9 @@ from ._values import params_to_json
 from ._views import (
     AppliedSchedule,
     BackfillProgress,
+    ChangedRuns,
+    ErrorEntry,
+    ErrorPage,
     HubInfo,
     Job,
     Pipeline,
@@ -33,12 +37,14 @@ from ._views import (
     list_from_json,
 )
 
-# Runs that the hub returns at once.
-_RUNS_PER_PAGE = 100
 # Milliseconds that the hub may hold the request of a backfill.
 _BACKFILL_WAIT_MS = 30_000
 # A date, a datetime, or their text.
 When = Union[str, datetime.date]
+# The same, or an age.
+Since = Union[str, datetime.date, datetime.timedelta]
+# Runs and problems that an answer names.
+_MAX_EXAMPLES = 20
 
 
 class Hub:
@@ -178,30 +184,69 @@ class Hub:
     def runs(
         self,
         *,
-        limit: int = 100,
-        state: Optional[str] = None,
+        state: Union[None, str, Sequence[str]] = None,
         pipeline: Optional[str] = None,
         name: Optional[str] = None,
-        since: Optional[str] = None,
-        until: Optional[str] = None,
+        params: Optional[Mapping[str, Any]] = None,
+        since: Optional[Since] = None,
+        until: Optional[Since] = None,
     ) -> Iterator[RunStatus]:
-        """Return the latest runs, newest first. They have no `steps`.
+        """Return the runs that meet all of these filters, newest first. They have no `steps`.
 
-        limit: the most runs; they are read a hundred at a time. state: runs in this state, or in several that commas separate.
-        name: runs of the script of this path; with a `*` at its end, of all whose paths begin with it. since, until: runs that
-        were created then or later, and before: a time, or an age such as `2h`.
+        state: a state, or several. name: the path of the script; with a `*` at its end, its beginning. params: values of
+        parameters of pipelines. since, until: a datetime, a date (UTC), an age such as `2h`, or a timedelta as an age.
         """
-        if limit < 1:
-            raise InvalidSetting(f"the limit is at least 1, and not {limit}")
-        filters = {"state": state, "pipeline": pipeline, "name": name, "since": since, "until": until}
+        given: Dict[str, Optional[str]] = {f"param.{key}": value for key, value in _param_texts(params).items()}
+        given.update(state=_states(state), pipeline=pipeline, name=name, since=_time(since), until=_time(until))
         after: Optional[str] = None
-        while limit > 0:
-            selected = query(limit=min(limit, _RUNS_PER_PAGE), after=after, **filters)
-            page = self._session.get(RunPage, "/v1/runs" + selected)
+        while True:
+            page = self._session.get(RunPage, "/v1/runs" + query(**given, after=after))
             yield from page.runs
-            limit, after = limit - len(page.runs), page.next
-            if after is None:
+            if page.next is None:
                 return
+            after = page.next
+
+    def errors(
+        self, *, step: Optional[str] = None, since: Optional[Since] = None, until: Optional[Since] = None
+    ) -> Iterator[ErrorEntry]:
+        """Return the failed jobs of all runs, those that failed last first. Times are as for `runs`."""
+        after: Optional[str] = None
+        while True:
+            selected = query(step=step, since=_time(since), until=_time(until), after=after)
+            page = self._session.get(ErrorPage, "/v1/errors" + selected)
+            yield from page.errors
+            if page.next is None:
+                return
+            after = page.next
+
+    def cancel_runs(self, *, dry_run: bool = False, all: bool = False, **filter: Any) -> ChangedRuns:
+        """Cancel all running runs that meet the filter: state, pipeline, name, params, since and until, as for `runs`; step and
+        error, for runs with a failed job of this step, and with this text in its message or traceback.
+
+        dry_run: only count. An empty filter needs all=True.
+        """
+        return self._change_runs("cancel", filter, all, dry_run)
+
+    def reset_runs(self, *, dry_run: bool = False, all: bool = False, **filter: Any) -> ChangedRuns:
+        """Retry the failed jobs of all runs that meet the filter of `cancel_runs`; with step or error, only the jobs that they
+        are about. Cancelled runs are reset if state says so."""
+        return self._change_runs("reset", filter, all, dry_run)
+
+    def delete_runs(self, *, dry_run: bool = False, all: bool = False, **filter: Any) -> ChangedRuns:
+        """Delete all runs that have ended and meet the filter of `cancel_runs`."""
+        return self._change_runs("delete", filter, all, dry_run)
+
+    def _change_runs(self, verb: str, filter: Mapping[str, Any], all: bool, dry_run: bool) -> ChangedRuns:
+        body: Dict[str, Any] = {"filter": _filter(filter), "all": all, "dry_run": dry_run}
+        total: Optional[ChangedRuns] = None
+        while True:
+            # what was changed does not match any more, so the request may be sent again
+            request = json_request("POST", f"/v1/runs:{verb}", body)
+            part = self._session.read(request, lambda value: from_json(ChangedRuns, value))
+            total = part if total is None else _sum(total, part)
+            if part.next is None:
+                return total
+            body["after"] = part.next
 
     def job(self, id: int) -> Job:
         """Return a job by its number."""
@@ -384,6 +429,55 @@ class Schedules:
         path = f"{_schedule_path(name)}/backfill" + query(wait_ms=wait_ms)
         request = json_request("POST", path, body, wait=wait_ms / 1000)
         return self._session.read(request, lambda value: from_json(BackfillProgress, value))
+
+
+def _states(state: Union[None, str, Sequence[str]]) -> Optional[str]:
+    if state is None or isinstance(state, str):
+        return state
+    return ",".join(str(one) for one in state)
+
+
+def _time(time: Optional[Since]) -> Optional[str]:
+    if isinstance(time, datetime.timedelta):
+        if time < datetime.timedelta(0):
+            raise InvalidSetting(f"an age is not negative: {time}")
+        return f"{int(time.total_seconds())}s"
+    if isinstance(time, datetime.datetime) and time.tzinfo is None:
+        raise InvalidSetting(f"{time} has no time zone; pass time.astimezone(), or one with tzinfo=timezone.utc")
+    return time if time is None or isinstance(time, str) else time.isoformat()
+
+
+def _param_texts(params: Optional[Mapping[str, Any]]) -> Dict[str, str]:
+    """Return values of parameters as the query has them: texts as they are, anything else as JSON."""
+    values = params_to_json(params or {})
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+_FILTER = ("state", "pipeline", "name", "params", "since", "until", "step", "error")
+
+
+def _filter(given: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the JSON of a filter."""
+    unknown = sorted(given.keys() - set(_FILTER))
+    if unknown:
+        raise TypeError(f"there is no filter `{unknown[0]}`; there are {', '.join(_FILTER)}")
+    filter = {name: value for name, value in given.items() if value is not None}
+    for name in ("since", "until"):
+        if name in filter:
+            filter[name] = _time(filter[name])
+    return params_to_json(filter)
+
+
+def _sum(total: ChangedRuns, part: ChangedRuns) -> ChangedRuns:
+    return ChangedRuns(
+        total.runs + part.runs,
+        total.jobs + part.jobs,
+        part.dry_run,
+        (total.examples + part.examples)[:_MAX_EXAMPLES],
+        total.skipped + part.skipped,
+        (total.problems + part.problems)[:_MAX_EXAMPLES],
+        part.next,
+    )
 
 
 def _invocation(params: Mapping[str, Any], priority: Optional[int]) -> Dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Optional
 
 from ._errors import CorruptValue, NoResult
-from ._postcard import Blob, Chunks, Inline, Nothing, Page, PageCall, Rounds, RoundValue, ValueRef
+from ._pages import Blob, Inline, Nothing, Page, PageCall, Pieces, Rounds, RoundValue, ValueRef
 from ._values import decode
 
-Cursor = Tuple[int, int]
+# The position of a page; None for the first one.
+Cursor = Optional[str]
 
 
 class Missing(enum.Enum):
@@ -57,9 +58,9 @@ class CallResult:
 def calls(page_at: Callable[[Cursor], Page], fetch: Callable[[Blob], bytes]) -> Iterator[CallResult]:
     """Return the results of all calls, page by page."""
     waiting: Optional[PageCall] = None
-    for cursor, page in _pages(page_at):
+    for page in _pages(page_at):
         parts = list(page.calls)
-        if cursor[1] > 0 and waiting is not None and parts:
+        if parts and parts[0].first_round > 0:
             waiting = _joined(waiting, parts.pop(0))
         for part in parts:
             if waiting is not None:
@@ -81,10 +82,10 @@ def values(results: Iterator[CallResult]) -> Iterator[Any]:
 
 def value_of(reference: ValueRef, fetch: Callable[[Blob], bytes]) -> Any:
     """Return the Python object of a stored value."""
-    if not isinstance(reference, Chunks):
+    if not isinstance(reference, Pieces):
         return decode(bytes_of(reference, fetch))
     items: List[Any] = []
-    for count, part in reference.parts:
+    for count, part in reference.pieces:
         chunk = decode(bytes_of(part, fetch))
         if not isinstance(chunk, list) or len(chunk) != count:
             raise CorruptValue(f"a part of a stored list does not have {count} elements")
@@ -94,25 +95,30 @@ def value_of(reference: ValueRef, fetch: Callable[[Blob], bytes]) -> Any:
 
 def bytes_of(reference: ValueRef, fetch: Callable[[Blob], bytes]) -> bytes:
     """Return the bytes of a stored value that is not in parts."""
-    if isinstance(reference, Chunks):
+    if isinstance(reference, Pieces):
         raise CorruptValue("a stored value is in parts, which this one cannot be")
     return reference.data if isinstance(reference, Inline) else fetch(reference)
 
 
-def _pages(page_at: Callable[[Cursor], Page]) -> Iterator[Tuple[Cursor, Page]]:
-    cursor: Optional[Cursor] = (0, 0)
-    while cursor is not None:
+def _pages(page_at: Callable[[Cursor], Page]) -> Iterator[Page]:
+    cursor: Cursor = None
+    while True:
         page = page_at(cursor)
-        yield cursor, page
-        if page.next is not None and page.next <= cursor:
+        yield page
+        if page.next is None:
+            return
+        if page.next == cursor:
             raise CorruptValue("the hub's pages of results do not advance")
         cursor = page.next
 
 
-def _joined(first: PageCall, second: PageCall) -> PageCall:
-    if not (isinstance(first.value, Rounds) and isinstance(second.value, Rounds)):
+def _joined(first: Optional[PageCall], second: PageCall) -> PageCall:
+    if first is None or not (isinstance(first.value, Rounds) and isinstance(second.value, Rounds)):
         raise CorruptValue("the hub's pages of results do not continue each other")
-    return PageCall(first.line, first.name, first.is_used, Rounds(first.value.rounds + second.value.rounds))
+    if first.first_round + len(first.value.rounds) != second.first_round:
+        raise CorruptValue("rounds are missing between the hub's pages of results")
+    rounds = Rounds(first.value.rounds + second.value.rounds)
+    return PageCall(first.line, first.name, first.is_used, rounds, first.first_round)
 
 
 def _result(call: PageCall, fetch: Callable[[Blob], bytes]) -> CallResult:

@@ -10,6 +10,7 @@ from ._cancel import sleep
 from ._errors import (
     AccessDenied,
     BueError,
+    Conflict,
     ConnectionBroken,
     HubUnreachable,
     InvalidSetting,
@@ -20,8 +21,8 @@ from ._errors import (
     WaitTimedOut,
 )
 from ._log import LogPositions, read_events
-from ._postcard import Page, read_log, read_page
-from ._results import CallResult, Cursor, bytes_of, calls, values
+from ._pages import Page, read_blob, read_page
+from ._results import CallResult, Cursor, calls, values
 from ._session import changed_jobs, expect_nothing, json_request, query
 from ._transport import Request
 from ._values import params_to_json
@@ -40,6 +41,7 @@ _RESTART_SECONDS = 90.0
 _PAGE = 200
 # Failed jobs on the first page of results.
 _FAILED_ON_PAGE = 1000
+_ACCEPT_JSON = {"accept": "application/json"}
 
 
 class Backoff:
@@ -90,7 +92,7 @@ class Run:
         """
         status = self._wait_for_end(timeout)
         if check and status.state != RunState.completed:
-            raise RunFailed(self.id, str(status.state), self._page((0, 0)).failed, status.counts.failed)
+            raise RunFailed(self.id, str(status.state), self._page(None).failed, status.counts.failed)
         return self
 
     def _wait_for_end(self, timeout: Optional[float]) -> RunStatus:
@@ -142,7 +144,8 @@ class Run:
         return calls(self._page, self._session.fetch)
 
     def _page(self, cursor: Cursor) -> Page:
-        return self._session.message(self._path + "/results" + query(call=cursor[0], round=cursor[1]), read_page)
+        path = self._path + "/results" + query(after=cursor, values="cbor")
+        return self._session.read(Request("GET", path, headers=_ACCEPT_JSON), read_page)
 
     def errors(self) -> List[FailedJob]:
         """Return the jobs that failed for good, with their tracebacks."""
@@ -150,7 +153,7 @@ class Run:
             return [_failed(job) for job in self.jobs(state="failed")]
         except AccessDenied:
             # an invoker reads what the results tell: the first thousand
-            failed = self._page((0, 0)).failed
+            failed = self._page(None).failed
             if len(failed) >= _FAILED_ON_PAGE:
                 raise
             return failed
@@ -178,8 +181,15 @@ class Run:
 
     def job_log(self, job: int) -> str:
         """Return what a job printed in its last attempt that has ended; an empty text if nothing."""
-        log = self._session.message(f"/v1/jobs/{int(job)}/log", read_log)
-        return "" if log is None else bytes_of(log, self._session.fetch).decode("utf-8", "replace")
+        path = f"/v1/jobs/{int(job)}/log"
+        try:
+            text = self._session.hub.send_ok(Request("GET", path, headers={"accept": "text/plain"})).body
+        except Conflict as error:
+            if error.code != "in_bucket":
+                raise
+            blob = self._session.read(Request("GET", path, headers=_ACCEPT_JSON), lambda log: read_blob(log.get("blob")))
+            text = self._session.fetch(blob)
+        return text.decode("utf-8", "replace")
 
     def follow(self, *, step: Optional[str] = None) -> Iterator[LogLines]:
         """Return what running jobs print, as they print it, until the run has ended.

@@ -7,10 +7,10 @@ import re
 from typing import Any, Callable, Dict, List, Optional, Type, TypeVar
 from urllib.parse import quote
 
-from ._errors import BueError, CorruptValue, UnexpectedServer, VersionMismatch
-from ._postcard import CONTENT_TYPE, WIRE_VERSION, Blob
+from ._errors import BueError, CorruptValue, VersionMismatch
+from ._pages import Blob
 from ._settings import Address, Settings
-from ._transport import Reply, Request, Transport
+from ._transport import Request, Transport
 from ._version import __version__
 from ._views import HubInfo, ViewError, from_json, list_from_json
 
@@ -71,18 +71,6 @@ class Session:
         except ViewError as error:
             raise self.hub.unexpected(self.hub.current, str(error)) from None
 
-    def message(self, path: str, parse: Callable[[bytes], T]) -> T:
-        """Read an answer of the hub that is a postcard message."""
-        reply = self.hub.send_ok(Request("GET", path))
-        if reply.content_type != CONTENT_TYPE or not reply.body:
-            raise self.hub.unexpected(reply.address, f"its answer is of type `{reply.content_type}`")
-        if reply.body[0] != WIRE_VERSION:
-            raise self._wire_mismatch(reply)
-        try:
-            return parse(reply.body[1:])
-        except CorruptValue as error:
-            raise self.hub.unexpected(reply.address, str(error)) from error
-
     def fetch(self, blob: Blob) -> bytes:
         """Return a blob of the bucket."""
         request = Request("GET", f"/v1/blobs/{blob.hash}", max_reply=max(blob.length, 64 * 1024))
@@ -101,13 +89,6 @@ class Session:
         if not isinstance(theirs, str) or not _VERSION.fullmatch(theirs) or theirs == __version__:
             return error
         return VersionMismatch(_mismatch_text(reply.address.authority, theirs, str(error)))
-
-    def _wire_mismatch(self, reply: Reply) -> BueError:
-        text = f"it uses version {reply.body[0]} of the messages, and this package version {WIRE_VERSION}"
-        error = self.explain(UnexpectedServer(text))
-        if isinstance(error, VersionMismatch):
-            return error
-        return VersionMismatch(f"the hub at {reply.address.authority} is another build of bue: {text}; install one release")
 
 
 def _mismatch_text(authority: str, theirs: str, reason: str) -> str:
@@ -129,7 +110,11 @@ def segment(text: str) -> str:
 
 def query(**parameters: Any) -> str:
     """Return the query of these parameters, without those that are None."""
-    pairs = [f"{name}={quote(str(value), safe='-_.~')}" for name, value in parameters.items() if value is not None]
+    pairs = [
+        f"{quote(name, safe='-_.~')}={quote(str(value), safe='-_.~')}"
+        for name, value in parameters.items()
+        if value is not None
+    ]
     return "?" + "&".join(pairs) if pairs else ""
 
 

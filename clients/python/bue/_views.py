@@ -87,6 +87,14 @@ class UnservedScope:
 
 
 @dataclass(frozen=True)
+class RunPipeline:
+    """The version of a published pipeline that a run has."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True)
 class RunStatus:
     """A run. Times are those of the hub's clock, in UTC.
 
@@ -107,6 +115,7 @@ class RunStatus:
     eta: Optional[datetime.datetime]
     unserved: List[UnservedScope]
     rerun_of: Optional[str]
+    pipeline: Optional[RunPipeline]
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,66 @@ class Job:
     failure: Optional[Failure]
     blocked_by: Optional[int]
     reused: bool
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """A page of a list of runs."""
+
+    runs: List[RunStatus]
+    next: Optional[str]
+
+
+@dataclass(frozen=True)
+class ErrorEntry:
+    """A failed job of any run. at: when it failed. name: that of the run."""
+
+    at: datetime.datetime
+    name: str
+    job: Job
+
+
+@dataclass(frozen=True)
+class ErrorPage:
+    """A page of the failed jobs of all runs."""
+
+    errors: List[ErrorEntry]
+    next: Optional[str]
+
+
+@dataclass(frozen=True)
+class ChangedRun:
+    """A run that was changed, or would be, with the number of its jobs."""
+
+    run: str
+    name: str
+    state: RunState
+    jobs: int
+
+
+@dataclass(frozen=True)
+class RunProblem:
+    """Why a run was not changed."""
+
+    run: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ChangedRuns:
+    """What was changed, or with dry_run would be. skipped: runs that could not be changed, or not all jobs of them.
+
+    examples, problems: the first twenty runs that were changed, and that were skipped.
+    """
+
+    runs: int
+    jobs: int
+    dry_run: bool
+    examples: List[ChangedRun]
+    skipped: int
+    problems: List[RunProblem]
+    next: Optional[str]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """`buelon.hub`: submitting scripts, and the states of jobs.
 
-The hub is that of BUE_HUB, or of PIPE_WORKER_HOST and PIPE_WORKER_PORT. Lists are of its latest hundred runs.
+The hub is that of BUE_HUB, or of PIPE_WORKER_HOST and PIPE_WORKER_PORT.
 """
 
 from __future__ import annotations
@@ -122,8 +122,7 @@ def get_all_info_from_server() -> Tuple[List[Job], List[Job], List[Job], List[Jo
 def reset_errors_from_server() -> None:
     """Make all failed jobs available again, with new attempts."""
     with bue.Hub() as hub:
-        for run in _failed_runs(hub):
-            run.reset()
+        hub.reset_runs(state=["running", "failed"])
 
 
 def cancel_errors_from_server() -> None:

@@ -8,7 +8,7 @@ import io
 import threading
 import unittest
 import uuid
-from typing import Any
+from typing import Any, Set
 
 import bue
 
@@ -246,12 +246,7 @@ class RunTest(unittest.TestCase):
         run = upload('total([{"id": 1}])', "total").wait(DEADLINE)
         self.assertEqual(hub.run(run.id), run)
         self.assertEqual(hub.run(run.id[:13]), run)
-        self.assertIn(run.id, [status.id for status in hub.runs(limit=100)])
-        self.assertEqual(len(list(hub.runs(limit=1))), 1)
-        self.assertIn(run.id, [status.id for status in hub.runs(state=run.status().state.value, since="1h", limit=500)])
-        self.assertEqual(list(hub.runs(until="1h")), [])
-        with self.assertRaises(bue.Refused):
-            list(hub.runs(since="soon"))
+        self.assertIn(run.id, [status.id for status in hub.runs(since=datetime.timedelta(hours=1))])
         with self.assertRaisesRegex(bue.NotFound, "no run"):
             hub.run("ffffffffffffffffffffffff")
         with self.assertRaises(bue.Refused):
@@ -268,6 +263,46 @@ class RunTest(unittest.TestCase):
         self.assertEqual(first.rerun(params={"n": 3}, key="again"), again)
         with self.assertRaises(bue.UnfitParams):
             first.rerun(params={"m": 3})
+
+
+class ListTest(unittest.TestCase):
+    def test_runs_are_filtered_and_come_in_pages(self) -> None:
+        ids: Set[str] = set()
+        for _ in range(2):
+            runs = hub.pipelines.invoke_many("report", [{"n": 1, "day": "2020-02-02"}] * 80)
+            ids.update(run.id for run in runs)
+        found = list(hub.runs(pipeline="report", params={"day": datetime.date(2020, 2, 2)}))
+        self.assertEqual({run.id for run in found}, ids)
+        self.assertEqual({run.pipeline and run.pipeline.name for run in found}, {"report"})
+        for run in ids:
+            hub.run(run).wait(DEADLINE)
+        since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+        completed = {run.id for run in hub.runs(state=["completed", "cancelled"], since=since)}
+        self.assertLessEqual(ids, completed)
+        self.assertEqual(list(hub.runs(until=datetime.date(2020, 1, 1))), [])
+        self.assertEqual(list(hub.runs(name="no such script*")), [])
+        with self.assertRaises(bue.Refused) as caught:
+            list(hub.runs(state="asleep"))
+        self.assertEqual((caught.exception.code, caught.exception.fields[0].field), ("invalid_filter", "state"))
+        with self.assertRaises(bue.InvalidSetting):
+            list(hub.runs(since=datetime.datetime(2026, 1, 1)))
+
+    def test_failed_jobs_of_all_runs_are_listed_and_changed_together(self) -> None:
+        runs = [upload("fails()", "fails").wait(DEADLINE, check=False) for _ in range(3)]
+        errors = [error for error in hub.errors(step="fails", since="1h") if error.job.run in {run.id for run in runs}]
+        self.assertEqual([error.job.failure and error.job.failure.message for error in errors], ["ValueError: broken"] * 3)
+        counted = hub.reset_runs(step="fails", error="broken", dry_run=True)
+        self.assertGreaterEqual((counted.runs, counted.jobs), (3, 3))
+        self.assertEqual(hub.reset_runs(step="fails", error="broken").jobs, counted.jobs)
+        for run in runs:
+            run.wait(DEADLINE, check=False)
+        sleeping = upload("endless()", "endless")
+        self.assertEqual(hub.cancel_runs(name=sleeping.status().name).runs, 1)
+        self.assertEqual(hub.delete_runs(name=sleeping.status().name).examples[0].run, sleeping.id)
+        with self.assertRaises(bue.Refused):
+            hub.delete_runs()
+        with self.assertRaises(TypeError):
+            hub.delete_runs(names="x")
 
 
 class PipelineTest(unittest.TestCase):
