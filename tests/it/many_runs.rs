@@ -58,7 +58,8 @@ fn failures_are_counted_and_runs_are_filtered() {
     let lines = services.bue(&["errors", "--group", "--json", "--step", "load"]).expect_code(0).stdout;
     let group: serde_json::Value = serde_json::from_str(lines.trim()).expect("one line of JSON");
     assert_eq!((&group["step"], &group["count"]), (&json!("load"), &json!(2)));
-    assert_eq!(group["newest"]["run"], json!(runs[1]));
+    // the two runs end in any order
+    assert!(group["newest"]["run"].as_str().is_some_and(|run| runs[..2].iter().any(|one| one == run)), "{group}");
     let errors = services.bue(&["errors", "--step", "check"]).expect_code(0).stdout;
     assert!(errors.contains("no route") && !errors.contains("is bad"), "{errors}");
     assert_eq!(services.bue(&["errors", "--since", "2099-01-01"]).expect_code(0).stdout, "");
