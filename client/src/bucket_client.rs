@@ -17,7 +17,7 @@ use crate::error::ClientError;
 use crate::options::ClientOptions;
 use crate::percent::{PATH, percent_encoded};
 use crate::reply::{Reply, decode, encode, expect_success, is_no_such_route};
-use crate::request::{Request, RetryPolicy};
+use crate::request::Request;
 
 /// The time for an answer to begin. The bucket writes a large blob to its disk first.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -310,17 +310,7 @@ async fn read_chunk(source: &mut (impl AsyncRead + Unpin)) -> std::io::Result<By
 
 /// Returns a request without a body.
 fn request(method: Method, path: String, max_reply: usize) -> Request {
-    let (timeout, retry_policy) = (REQUEST_TIMEOUT, RetryPolicy::Always);
-    Request {
-        method,
-        path,
-        headers: Vec::new(),
-        content_type: "",
-        body: Bytes::new(),
-        retry_policy,
-        timeout,
-        max_reply,
-    }
+    Request::without_body(method, path, REQUEST_TIMEOUT, max_reply)
 }
 
 fn hash_of(content: &[u8]) -> BlobHash {

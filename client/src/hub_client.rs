@@ -14,7 +14,6 @@ use bue_model::wire::{
     WorkerView,
 };
 use bue_model::{JobId, RunId, ValueRef};
-use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 
@@ -590,16 +589,7 @@ fn schedule_path(schedule: &str) -> String {
 
 /// Returns a request without a body.
 fn request(method: Method, path: String, retry_policy: RetryPolicy, timeout: Duration) -> Request {
-    Request {
-        method,
-        path,
-        headers: Vec::new(),
-        content_type: "",
-        body: Bytes::new(),
-        retry_policy,
-        timeout,
-        max_reply: MAX_MESSAGE,
-    }
+    Request { retry_policy, ..Request::without_body(method, path, timeout, MAX_MESSAGE) }
 }
 
 /// Appends the page that begins at `cursor`. If there are rounds before it, its first result continues our last one.

@@ -31,3 +31,19 @@ pub(crate) struct Request {
     /// The largest answer, in bytes.
     pub(crate) max_reply: usize,
 }
+
+impl Request {
+    /// Returns a request without a body that may be sent again.
+    pub(crate) fn without_body(method: Method, path: String, timeout: Duration, max_reply: usize) -> Self {
+        Self {
+            method,
+            path,
+            headers: Vec::new(),
+            content_type: "",
+            body: Bytes::new(),
+            retry_policy: RetryPolicy::Always,
+            timeout,
+            max_reply,
+        }
+    }
+}

@@ -65,11 +65,10 @@ fn effective(settings: &Settings, setting: Setting) -> EffectiveSetting {
     of(setting, settings.text(setting), settings.source(setting))
 }
 
-/// An address may be set by the variables of its host and its port.
+/// An address may be set by the variables of its host and its port. Those of one place have priority over any in the next one.
 fn effective_address(settings: &Settings, address: AddressSetting) -> EffectiveSetting {
-    let parts = || settings.source_of_variable(&[address.host, address.port]);
-    let whole = settings.source_of_variable(address.whole.names);
-    let source = whole.or_else(parts).or_else(|| settings.source(address.whole));
+    let variables: Vec<&str> = address.whole.names.iter().copied().chain([address.host, address.port]).collect();
+    let source = settings.source_of_variable(&variables).or_else(|| settings.source(address.whole));
     of(address.whole, settings.address_if_set(address), source)
 }
 

@@ -17,7 +17,7 @@ use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{counted, eprint_line, print_json, print_line, print_text};
 use crate::process::terminal::stdout_width;
-use crate::runs::failed_list::{group_table, read_failed, read_groups};
+use crate::runs::failed_list::{FailureGroups, group_table, read_failed, read_groups};
 use crate::runs::failure_groups::{FailureGroup, grouped};
 use crate::runs::failures::failure_text;
 use crate::runs::results::{FailedEntry, failed_entry};
@@ -89,7 +89,12 @@ impl Errors {
 
     /// Prints a line for each group of failures, that of the latest failure first.
     async fn print_counts(&self, hub: &HubClient) -> Result<(), CommandError> {
-        let groups = read_groups(hub, &self.filters()).await?;
+        let FailureGroups { groups, is_complete } = read_groups(hub, &self.filters()).await?;
+        if !is_complete {
+            eprint_line(
+                "bue: older failures are not counted, because there are too many groups; --since or --step leaves fewer",
+            );
+        }
         let shown = groups.get(..self.count).unwrap_or(&groups);
         if self.json {
             return shown.iter().try_for_each(print_json);

@@ -51,7 +51,7 @@ pub(crate) struct Worker {
     /// [default: BUE_ANTI_STARVATION, else 16]
     #[arg(long, value_name = "N|off")]
     anti_starvation: Option<String>,
-    /// The beginning of the worker's name, to which four random digits are added: workers are told apart by their names [default:
+    /// The beginning of the worker's name, to which four random hexadecimal digits are added: workers are told apart by their names [default:
     /// machine and process id]
     #[arg(long, value_name = "NAME", value_parser = worker_name)]
     name: Option<String>,

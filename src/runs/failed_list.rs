@@ -11,7 +11,7 @@ use crate::process::command_error::CommandError;
 use crate::process::table::{Column, TextTable};
 use crate::runs::times::ago_text;
 
-/// Groups that are read at most: a person reads no more.
+/// Groups after which no more failures are counted: a person reads no more.
 const MAX_GROUPS: usize = 1_000;
 
 /// Returns the runs of the last `limit` failed jobs, those with the latest failures first, and these jobs.
@@ -40,8 +40,15 @@ pub(crate) async fn read_failed(
     }
 }
 
-/// Returns the groups of all failures, that of the latest failure first.
-pub(crate) async fn read_groups(hub: &HubClient, filters: &[(&str, &str)]) -> Result<Vec<FailureGroup>, CommandError> {
+/// Groups of failures, that of the latest failure first.
+pub(crate) struct FailureGroups {
+    pub(crate) groups: Vec<FailureGroup>,
+    /// All failures are counted. If there are too many groups, older failures are not.
+    pub(crate) is_complete: bool,
+}
+
+/// Counts the failures in groups.
+pub(crate) async fn read_groups(hub: &HubClient, filters: &[(&str, &str)]) -> Result<FailureGroups, CommandError> {
     let (mut groups, mut positions, mut after) = (Vec::<FailureGroup>::new(), HashMap::new(), None::<String>);
     loop {
         let query = with_position(filters, after.as_deref());
@@ -56,8 +63,9 @@ pub(crate) async fn read_groups(hub: &HubClient, filters: &[(&str, &str)]) -> Re
                 None => groups.push(group),
             }
         }
-        if page.next.is_none() || groups.len() >= MAX_GROUPS {
-            return Ok(groups);
+        let is_complete = page.next.is_none();
+        if is_complete || groups.len() >= MAX_GROUPS {
+            return Ok(FailureGroups { groups, is_complete });
         }
         after = page.next;
     }

@@ -15,7 +15,7 @@ fn effective(settings: &Value, name: &str) -> (Value, Value) {
 fn config_prints_what_counts_and_where_it_is_set() {
     let toml = "[client]\nbucket = 'b:1'\n[hub]\nstore = 'postgres:postgres://u:hunter2@db/bue'\n[worker]\nslots = 7\n";
     let project = Project::new(&[]);
-    project.write_untrusted(".env", "BUE_TOKEN=hunter2\nPIPE_WORKER_PORT=5\n");
+    project.write_untrusted(".env", "BUE_TOKEN=hunter2\nBUE_HUB=other:1\nPIPE_WORKER_PORT=5\n");
     project.write_untrusted("bue.toml", toml);
     let untrusted = project.bue(&["config", "--json"]).expect_code(0);
     untrusted.expect_stderr(&["ignored", "BUE_TOKEN"]);

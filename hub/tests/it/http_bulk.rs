@@ -1,17 +1,14 @@
 //! Cancelling, resetting and deleting many runs over HTTP.
 
-use std::sync::Arc;
-
-use bue_hub::{Durability, Hub, JobStore, SqliteStore};
 use bue_model::bulk::BulkView;
-use bue_model::{RunId, RunState, Timestamp};
+use bue_model::{RunId, RunState};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::contract::pipelines::{invocation, plan, publish};
 use crate::raw_http::raw_request;
 use crate::script::Script;
-use crate::servers::spawn_hub;
+use crate::servers::spawn_hub_at;
 use crate::world::{LeasedJob, World, completed, failed, list};
 
 const NOW: i64 = 1_800_000_000_000;
@@ -23,12 +20,8 @@ struct BulkHub {
 
 impl BulkHub {
     async fn start() -> Self {
-        let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
-        let store: Arc<dyn JobStore> = Arc::new(store);
-        let hub = Hub::with_clock(store.clone(), Arc::new(|| Timestamp(NOW)));
-        let mut world = World::new(store);
-        world.now = NOW;
-        Self { address: spawn_hub(hub).await, world }
+        let (address, world) = spawn_hub_at(NOW).await;
+        Self { address, world }
     }
 
     async fn post(&self, operation: &str, body: &Value) -> (u16, Value) {

@@ -1,17 +1,14 @@
 //! Lists of runs and of failed jobs over HTTP: what a client with nothing but JSON sends and gets.
 
-use std::sync::Arc;
-
-use bue_hub::{Durability, Hub, JobStore, SqliteStore};
+use bue_model::RunId;
 use bue_model::wire::RunPage;
-use bue_model::{RunId, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::contract::pipelines::{invocation, plan, publish};
 use crate::raw_http::raw_request;
 use crate::script::Script;
-use crate::servers::spawn_hub;
+use crate::servers::spawn_hub_at;
 use crate::world::{World, completed, failed};
 
 /// The hub's time, and that of the first run.
@@ -25,12 +22,8 @@ struct ListedHub {
 
 impl ListedHub {
     async fn start() -> Self {
-        let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
-        let store: Arc<dyn JobStore> = Arc::new(store);
-        let hub = Hub::with_clock(store.clone(), Arc::new(|| Timestamp(NOW)));
-        let mut world = World::new(store);
-        world.now = NOW;
-        Self { address: spawn_hub(hub).await, world }
+        let (address, world) = spawn_hub_at(NOW).await;
+        Self { address, world }
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
