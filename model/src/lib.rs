@@ -12,6 +12,7 @@
 // This crate reads what strangers send. It inherits no lints, because it is copied into projects of users.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod attempt;
 #[cfg(feature = "params")]
 pub mod audit;
 #[cfg(feature = "params")]
@@ -29,6 +30,7 @@ pub mod ids;
 pub mod job;
 mod json;
 mod key_hashes;
+pub mod keys;
 pub mod language;
 mod length_limit;
 pub mod location;

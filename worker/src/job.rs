@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bue_client::ClientError;
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, ArgumentSummary, Failure, FailureKind, Outcome};
 use bue_runtime::{
     BadPackages, CompileError, CompiledStep, Databases, Event, Finished, HostLost, Hosts, Limits, PackageProblem,
-    Running, RuntimeError,
+    Running, RuntimeError, Usage,
 };
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
@@ -51,11 +52,13 @@ struct Attempt {
     log: Bytes,
     /// If it failed.
     arguments: Vec<ArgumentSummary>,
+    /// Without its duration.
+    usage: AttemptUsage,
 }
 
 impl From<Outcome> for Attempt {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, log: Bytes::new(), arguments: Vec::new() }
+        Self { outcome, log: Bytes::new(), arguments: Vec::new(), usage: AttemptUsage::default() }
     }
 }
 
@@ -142,7 +145,7 @@ impl JobRunner {
             outcome: shutting_down(),
             log: None,
             arguments: Vec::new(),
-            run_ms: 0,
+            usage: AttemptUsage::default(),
         };
         // without a reporter, the lease ends by itself
         let _ = self.reports.send(QueuedReport { report, slot });
@@ -278,7 +281,7 @@ impl JobRunner {
         started_at: Instant,
         cancelled: &mut watch::Receiver<Option<CancelReason>>,
     ) -> Report {
-        let Attempt { outcome, log, arguments } = attempt;
+        let Attempt { outcome, log, arguments, usage } = attempt;
         self.printed.add(&log);
         let log = match log.is_empty() {
             true => None,
@@ -291,7 +294,8 @@ impl JobRunner {
             },
         };
         let run_ms = u64::try_from(started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Report { job: lease.job, token: lease.token, outcome, log, arguments, run_ms }
+        let usage = AttemptUsage { run_ms, ..usage };
+        Report { job: lease.job, token: lease.token, outcome, log, arguments, usage }
     }
 }
 
@@ -312,7 +316,17 @@ async fn finish(
         Answer::Cancelled => Outcome::Cancelled,
         Answer::Failed(failure) => Outcome::Failed(failure),
     };
-    Ok(Attempt { outcome, log: finished.log, arguments: Vec::new() })
+    Ok(Attempt { outcome, log: finished.log, arguments: Vec::new(), usage: usage_of(&finished.usage) })
+}
+
+/// Returns what a sandbox host measured, without the duration. A step that ran in none has used nothing there.
+fn usage_of(usage: &Usage) -> AttemptUsage {
+    let cpu_ms = u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX);
+    AttemptUsage {
+        run_ms: 0,
+        cpu_ms: (!usage.cpu.is_zero()).then_some(cpu_ms),
+        peak_memory: (usage.memory_bytes > 0).then_some(usage.memory_bytes),
+    }
 }
 
 /// Waits until the job is cancelled.

@@ -131,7 +131,7 @@ pub(super) async fn dispatch(
             })
         }
         Operation::GetMetrics => {
-            hub.metrics.refresh(store, &hub.workers).await?;
+            hub.metrics.refresh(store, &hub.workers, hub.now()).await?;
             hub.request_metrics.reply()
         }
         Operation::GetOpenApi => json(&document("bue hub", ROUTES)),

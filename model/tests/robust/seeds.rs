@@ -1,5 +1,6 @@
 //! Values and messages to begin with.
 
+use bue_model::attempt::AttemptUsage;
 use bue_model::guest::{CallRequest, HostRequest, LoadRequest};
 use bue_model::job::Hints;
 use bue_model::log::{LogBatch, LogEntry};
@@ -167,7 +168,14 @@ fn outcomes(value: ValueRef) -> [Outcome; 5] {
 
 fn report(outcome: Outcome) -> Report {
     let arguments = vec![ArgumentSummary { name: Some("id".into()), value: "7".into() }];
-    Report { job: JobId(1), token: Token { number: 1, seal: [5; 16] }, outcome, log: None, arguments, run_ms: 1 }
+    Report {
+        job: JobId(1),
+        token: Token { number: 1, seal: [5; 16] },
+        outcome,
+        log: None,
+        arguments,
+        usage: AttemptUsage::of_ms(1),
+    }
 }
 
 fn hints() -> Hints {
