@@ -23,6 +23,7 @@ mod durability;
 mod error;
 mod file_fingerprint;
 mod http;
+mod hub_server;
 mod jobs;
 mod lease_key;
 mod notifications;
@@ -35,12 +36,12 @@ mod reruns;
 mod schedules;
 mod sqlite;
 mod store;
+mod web;
 
 pub use self::http::routes::RouteView;
 pub use self::http::server::Listener;
 pub use self::http::tls::{Tls, TlsError, TlsFiles};
 pub use api::hub::Hub;
-pub use api::hub_server::serve_hub;
 pub use api::routes::hub_routes;
 pub use auth::access::Access;
 pub use auth::role::{Role, UnknownRole};
@@ -52,6 +53,7 @@ pub use clock::Clock;
 pub use commit_metrics::CommitMetrics;
 pub use durability::Durability;
 pub use error::HubError;
+pub use hub_server::serve_hub;
 pub use jobs::counts::tally::Tally;
 pub use jobs::views::failed_list::{FailedList, FailedQuery};
 pub use jobs::views::position::{ParsePositionError, Position};
@@ -73,3 +75,4 @@ pub use store::{
     ExpiredJobs, ISOLATION_MS, JobResult, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs,
     SUSPECT_RELEASES, StoreFuture,
 };
+pub use web::routes::dashboard_routes;

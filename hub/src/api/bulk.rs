@@ -54,7 +54,7 @@ impl From<u64> for RunChange {
 }
 
 /// Carries out a request as far as its limits allow.
-pub(super) async fn bulk(request: ChangeRequest, operation: BulkOperation) -> Result<Change, ErrorReply> {
+pub(crate) async fn bulk(request: ChangeRequest, operation: BulkOperation) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, head, body, .. } = request;
     let request = BulkRequest::from_json(operation, &json_text(&head, body).await?, hub.now())?;
     let view = BulkView { dry_run: request.dry_run, ..BulkView::default() };

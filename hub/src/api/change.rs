@@ -7,7 +7,6 @@ use bue_model::pipeline::Invoked;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, header};
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use crate::api::hub::Hub;
@@ -15,23 +14,24 @@ use crate::api::long_poll::wait_for_end;
 use crate::auth::access::Principal;
 use crate::error::HubError;
 use crate::http::reply::{self, Body, ErrorReply};
+use crate::http::request::RequestBody;
 use crate::records::audit::AuditEntry;
 
 /// The actor of requests to a hub that has no tokens.
 const ANONYMOUS: &str = "anonymous";
 
 /// A request that is to change something. Owned, so that the change goes on without the connection.
-pub(super) struct ChangeRequest {
-    pub(super) hub: Hub,
-    pub(super) head: Parts,
-    pub(super) body: Incoming,
+pub(crate) struct ChangeRequest {
+    pub(crate) hub: Hub,
+    pub(crate) head: Parts,
+    pub(crate) body: RequestBody,
     /// The value of the path's parameter; empty where the path has none.
-    pub(super) parameter: String,
-    pub(super) principal: Option<Principal>,
+    pub(crate) parameter: String,
+    pub(crate) principal: Option<Principal>,
 }
 
 /// A change that was made, and how the request is answered.
-pub(super) struct Change {
+pub(crate) struct Change {
     /// `None` if nothing was changed.
     record: Option<Record>,
     answer: BoxFuture<'static, Reply>,
@@ -41,7 +41,7 @@ pub(super) struct Change {
 type Reply = Result<Response<Body>, ErrorReply>;
 
 /// What the audit says of a change, apart from who made it.
-pub(super) struct Record {
+pub(crate) struct Record {
     action: &'static str,
     target: String,
     run: Option<RunId>,
@@ -99,7 +99,7 @@ impl Change {
 
 /// Makes a change, records it, and then answers. A client that goes away does not separate the change from its entry, because both
 /// are made by a task of their own.
-pub(super) async fn audited<Fut>(request: ChangeRequest, change: impl FnOnce(ChangeRequest) -> Fut) -> Reply
+pub(crate) async fn audited<Fut>(request: ChangeRequest, change: impl FnOnce(ChangeRequest) -> Fut) -> Reply
 where
     Fut: Future<Output = Result<Change, ErrorReply>> + Send + 'static,
 {

@@ -1,9 +1,9 @@
 //! Carries out a request: finds its route, reads its body, calls the store, encodes the reply.
 
-use bue_model::wire::{HubView, WIRE_VERSION, WhyView};
+use bue_model::wire::{HubView, WIRE_VERSION};
 use bue_model::{JobId, RunId};
-use http::Response;
 use http::request::Parts;
+use http::{Method, Response};
 use hyper::body::Incoming;
 
 use crate::api::bulk::bulk;
@@ -13,7 +13,7 @@ use crate::api::events::event_stream;
 use crate::api::hub::Hub;
 use crate::api::job_reads;
 use crate::api::leases;
-use crate::api::lists::{Errors, list_errors, list_runs};
+use crate::api::lists::{Errors, list_errors, list_jobs, list_runs};
 use crate::api::log_stream::follow_run;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
@@ -22,7 +22,8 @@ use crate::api::reruns;
 use crate::api::routes::{Operation, ROUTES};
 use crate::api::runs::{cancel_job, cancel_run, delete_run, reset_job, reset_run, submit};
 use crate::api::schedules;
-use crate::api::views::job_query;
+use crate::api::sessions::{new_web_code, session_of};
+use crate::api::views::explain_job;
 use crate::auth::access::Principal;
 use crate::error::HubError;
 use crate::http::openapi::document::document;
@@ -34,21 +35,25 @@ use crate::http::routes::match_route;
 use crate::schedules::request::ScheduleAction;
 
 /// Carries out a request. Records what is known about it in `context`.
-pub(super) async fn dispatch(
+pub(crate) async fn dispatch(
     hub: &Hub,
     head: &Parts,
     body: Incoming,
     context: &mut RequestContext<'_>,
 ) -> Result<Response<Body>, ErrorReply> {
+    // a session reads: what changes something goes through the pages, which check who sends it
+    if head.method == Method::GET {
+        context.session = session_of(hub, &head.headers).await?;
+    }
     let route = match_route(ROUTES, &hub.access, head, context)?;
     expect_known_parameters(head.uri.query(), route.operation.doc().query)?;
     let run = || parse_parameter::<RunId>(route.parameter(), "run id");
     let job = || parse_parameter(route.parameter(), "job id").map(JobId);
     let parameter = route.parameter().to_owned();
-    let request = |body| ChangeRequest {
+    let request = |body: Incoming| ChangeRequest {
         hub: hub.clone(),
         head: head.clone(),
-        body,
+        body: body.into(),
         parameter: parameter.clone(),
         principal: context.principal.clone(),
     };
@@ -70,37 +75,31 @@ pub(super) async fn dispatch(
         Operation::SubmitRun => audited(request(body), submit).await,
         Operation::GetRun => json(&wait_for_run(hub, head.uri.query(), run()?).await?),
         Operation::DeleteRun => audited(request(body), delete_run).await,
-        Operation::ListJobs => {
-            let (run, query) = (run()?, job_query(head.uri.query())?);
-            json(&store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
-        }
+        Operation::ListJobs => json(&list_jobs(hub, head.uri.query(), run()?).await?),
         Operation::GetResults => job_reads::results(hub, head, run()?).await,
         Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?, follower).await,
-        Operation::GetRunPlan => reruns::run_plan(hub, context.principal.as_ref(), run()?).await,
+        Operation::GetRunPlan => json(&reruns::run_plan(hub, context.principal.as_ref(), run()?).await?),
         Operation::CancelRun => audited(request(body), cancel_run).await,
         Operation::ResetRun => audited(request(body), reset_run).await,
         Operation::RerunRun => audited(request(body), reruns::rerun).await,
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
-        Operation::ExplainJob => explain_job(hub, job()?).await,
+        Operation::ExplainJob => json(&explain_job(hub, job()?).await?),
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
-        Operation::GetResult => job_reads::result(hub, head.uri.query(), job()?).await,
-        Operation::GetInputs => job_reads::inputs(hub, head.uri.query(), job()?).await,
+        Operation::GetResult => json(&job_reads::result(hub, head.uri.query(), job()?).await?),
+        Operation::GetInputs => json(&job_reads::inputs(hub, head.uri.query(), job()?).await?),
         Operation::GetLog => job_reads::log(hub, head, job()?, follower).await,
         Operation::CancelJob => audited(request(body), cancel_job).await,
         Operation::ResetJob => audited(request(body), reset_job).await,
-        Operation::ListPipelines => json(&store.pipelines().await?),
+        Operation::ListPipelines => json(&pipelines::list(hub).await?),
         Operation::Publish => audited(request(body), pipelines::publish).await,
-        Operation::GetPipeline => {
-            let name = route.parameter();
-            json(&store.pipeline(name.to_owned()).await?.ok_or_else(|| HubError::PipelineNotFound(name.to_owned()))?)
-        }
+        Operation::GetPipeline => json(&pipelines::get(hub, route.parameter()).await?),
         Operation::Unpublish => audited(request(body), pipelines::unpublish).await,
         Operation::Invoke => audited(request(body), pipelines::invoke).await,
         Operation::InvokeBatch => audited(request(body), pipelines::invoke_batch).await,
-        Operation::ListSchedules => schedules::list(hub, head.uri.query()).await,
+        Operation::ListSchedules => json(&schedules::list(hub, head.uri.query()).await?),
         Operation::ApplySchedules => audited(request(body), schedules::apply).await,
         Operation::PutSchedule => audited(request(body), schedules::put).await,
-        Operation::GetSchedule => schedules::get(hub, route.parameter()).await,
+        Operation::GetSchedule => json(&schedules::get(hub, route.parameter()).await?),
         Operation::RemoveSchedule => {
             audited(request(body), |request| schedules::change(request, ScheduleAction::Remove)).await
         }
@@ -130,6 +129,7 @@ pub(super) async fn dispatch(
                 wire: WIRE_VERSION,
             })
         }
+        Operation::NewWebCode => json(&new_web_code(hub, context.principal.as_ref()).await?),
         Operation::GetMetrics => {
             hub.metrics.refresh(store, &hub.workers, hub.now()).await?;
             hub.request_metrics.reply()
@@ -144,7 +144,7 @@ pub(super) async fn dispatch(
 }
 
 /// Refuses pipelines, and runs of pipelines, that the sender's token is not for.
-async fn expect_pipeline(
+pub(crate) async fn expect_pipeline(
     hub: &Hub,
     principal: Option<&Principal>,
     operation: Operation,
@@ -172,11 +172,4 @@ async fn expect_pipeline(
 
 fn expect_job<T>(job: JobId, answer: Option<T>) -> Result<T, HubError> {
     answer.ok_or(HubError::JobNotFound(job))
-}
-
-/// The store knows what a job waits for; the hub adds the time and the workers that could run it.
-async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply> {
-    let view = expect_job(job, hub.store.why(job).await?)?;
-    let served_by = hub.workers.serving(&view.scope);
-    json(&WhyView { now: hub.now(), served_by, ..view })
 }

@@ -16,7 +16,7 @@ const ERROR_BACKOFF: Duration = Duration::from_secs(1);
 /// Fails jobs when they expire, until the hub shuts down.
 ///
 /// Sleeps until the next available job expires, or until the store has further jobs that may expire: they may do so earlier.
-pub(super) async fn fail_expired_jobs(hub: Hub) {
+pub(crate) async fn fail_expired_jobs(hub: Hub) {
     let mut expiries = hub.store.notifications().subscribe_expiries();
     let mut closing = hub.closing.subscribe();
     let mut next_expiry = Some(Instant::now());

@@ -13,6 +13,7 @@ use crate::api::progress::RunProgress;
 use crate::api::workers::Workers;
 use crate::auth::access::Access;
 use crate::auth::lease_seal::LeaseSealer;
+use crate::auth::session::SessionSealer;
 use crate::clock::{Clock, system_clock};
 use crate::error::HubError;
 use crate::http::log_rate_limiter::LogRateLimiter;
@@ -26,22 +27,26 @@ pub(super) const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
 /// A hub: a store, a clock, access rules, and the requests that wait. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
-    pub(super) store: Arc<dyn JobStore>,
-    pub(super) access: Access,
+    pub(crate) store: Arc<dyn JobStore>,
+    pub(crate) access: Access,
     /// One worker serves all scopes of the script, so that the scopes that steps choose have no effect.
     pub(super) has_one_worker: bool,
-    pub(super) bucket: Option<String>,
-    pub(super) tls: Option<Tls>,
-    pub(super) workers: Workers,
+    pub(crate) bucket: Option<String>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) workers: Workers,
     pub(super) log_watches: LogWatches,
     pub(super) progress: RunProgress,
     pub(super) metrics: HubMetrics,
-    pub(super) request_metrics: RequestMetrics,
+    pub(crate) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
-    pub(super) closing: watch::Sender<bool>,
+    pub(crate) closing: watch::Sender<bool>,
     clock: Clock,
     /// Read from the store when the first lease or report arrives.
     sealer: Arc<OnceCell<LeaseSealer>>,
+    /// Read from the store when the first browser logs in.
+    session_sealer: Arc<OnceCell<SessionSealer>>,
+    /// Whether pages for browsers are served, and sessions of browsers accepted.
+    pub(crate) has_dashboard: bool,
     forgeries: Arc<LogRateLimiter>,
     /// The turn of one large request of reports, see `api/leases.rs`.
     pub(super) large_reports: Arc<Semaphore>,
@@ -76,6 +81,8 @@ impl Hub {
             closing,
             clock,
             sealer: Arc::default(),
+            session_sealer: Arc::default(),
+            has_dashboard: true,
             forgeries: Arc::default(),
             large_reports: Arc::new(Semaphore::new(1)),
         }
@@ -100,6 +107,12 @@ impl Hub {
         Self { bucket, ..self }
     }
 
+    /// Serves no pages for browsers. The API is the same.
+    #[must_use]
+    pub fn without_dashboard(self) -> Self {
+        Self { has_dashboard: false, ..self }
+    }
+
     /// Serves over TLS if `tls` is set.
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
@@ -112,6 +125,12 @@ impl Hub {
         self.sealer.get_or_try_init(read).await
     }
 
+    /// Returns what seals the sessions of browsers.
+    pub(crate) async fn session_sealer(&self) -> Result<&SessionSealer, HubError> {
+        let read = async || self.store.lease_key().await.map(|key| SessionSealer::new(&key));
+        self.session_sealer.get_or_try_init(read).await
+    }
+
     /// Logs that a worker sent seals that this hub did not make for it.
     pub(super) fn log_forged(&self, worker: &str, leases: usize) {
         if leases > 0
@@ -121,7 +140,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }
 

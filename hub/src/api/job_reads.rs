@@ -17,7 +17,7 @@ use crate::store::JobResult;
 
 /// A page of results.
 #[derive(Debug, Serialize)]
-pub(super) struct ResultsJson {
+pub(crate) struct ResultsJson {
     run: RunId,
     state: RunState,
     results: Vec<CallJson>,
@@ -55,7 +55,7 @@ struct FailedJson {
 
 /// The result of a job.
 #[derive(Debug, Serialize)]
-struct JobResultJson {
+pub(crate) struct JobResultJson {
     job: JobId,
     run: RunId,
     step: String,
@@ -66,7 +66,7 @@ struct JobResultJson {
 
 /// What a job is called with.
 #[derive(Debug, Serialize)]
-struct InputsJson {
+pub(crate) struct InputsJson {
     job: JobId,
     run: RunId,
     step: String,
@@ -77,7 +77,7 @@ struct InputsJson {
 
 /// What the last attempt of a job printed.
 #[derive(Debug, Serialize)]
-struct LogJson {
+pub(crate) struct LogJson {
     job: JobId,
     lines: Vec<LineJson>,
     /// Where the log is, if the hub does not have it.
@@ -98,6 +98,21 @@ fn wants_json(headers: &HeaderMap) -> bool {
 /// Returns a page of a run's results.
 pub(super) async fn results(hub: &Hub, head: &Parts, run: RunId) -> Result<Response<Body>, ErrorReply> {
     let query = head.uri.query();
+    if wants_json(&head.headers) {
+        return json(&results_as_json(hub, query, run).await?);
+    }
+    let (page, _) = result_page(hub, query, run).await?;
+    postcard(&page)
+}
+
+/// Returns a page of a run's results as JSON.
+pub(crate) async fn results_as_json(hub: &Hub, query: Option<&str>, run: RunId) -> Result<ResultsJson, ErrorReply> {
+    let form = value_form(query)?;
+    let (page, cursor) = result_page(hub, query, run).await?;
+    converted(move || results_json(form, run, cursor, page)).await
+}
+
+async fn result_page(hub: &Hub, query: Option<&str>, run: RunId) -> Result<(ResultPage, ResultCursor), ErrorReply> {
     let after: Option<String> = query_parameter(query, "after")?;
     let (call, round) = (query_parameter(query, "call")?, query_parameter(query, "round")?);
     let cursor = match (after, call, round) {
@@ -109,25 +124,21 @@ pub(super) async fn results(hub: &Hub, head: &Parts, run: RunId) -> Result<Respo
         (None, call, round) => ResultCursor { call: call.unwrap_or(0), round: round.unwrap_or(0) },
     };
     let page = hub.store.results(run, cursor).await?.ok_or(HubError::RunNotFound(run))?;
-    if !wants_json(&head.headers) {
-        return postcard(&page);
-    }
-    let form = value_form(query)?;
-    json(&converted(move || results_json(form, run, cursor, page)).await?)
+    Ok((page, cursor))
 }
 
 /// Returns the result of a job.
-pub(super) async fn result(hub: &Hub, query: Option<&str>, job: JobId) -> Result<Response<Body>, ErrorReply> {
+pub(crate) async fn result(hub: &Hub, query: Option<&str>, job: JobId) -> Result<JobResultJson, ErrorReply> {
     let form = value_form(query)?;
     let result = hub.store.job_result(job).await?.ok_or(HubError::JobNotFound(job))?;
-    json(&converted(move || job_result_json(form, result)).await?)
+    converted(move || job_result_json(form, result)).await
 }
 
 /// Returns what a job is called with.
-pub(super) async fn inputs(hub: &Hub, query: Option<&str>, job: JobId) -> Result<Response<Body>, ErrorReply> {
+pub(crate) async fn inputs(hub: &Hub, query: Option<&str>, job: JobId) -> Result<InputsJson, ErrorReply> {
     let form = value_form(query)?;
     let task = hub.store.task(job).await?.ok_or(HubError::JobNotFound(job))?;
-    json(&converted(move || inputs_json(form, &task)).await?)
+    converted(move || inputs_json(form, &task)).await
 }
 
 /// Returns the log of a job's last attempt, or follows the job.
@@ -135,7 +146,7 @@ pub(super) async fn log(hub: &Hub, head: &Parts, job: JobId, follower: Follower)
     if query_parameter::<u8>(head.uri.query(), "follow")?.is_some_and(|follow| follow != 0) {
         return follow_job(hub, job, follower).await;
     }
-    let log = hub.store.log(job).await?.ok_or(HubError::JobNotFound(job))?;
+    let log = stored_log(hub, job).await?;
     if wants_json(&head.headers) {
         return json(&converted(move || log_json(job, log)).await?);
     }
@@ -143,6 +154,11 @@ pub(super) async fn log(hub: &Hub, head: &Parts, job: JobId, follower: Follower)
         return text_log(job, log);
     }
     postcard(&log)
+}
+
+/// Returns the log of a job's last attempt, as it is stored; `None` if it printed nothing.
+pub(crate) async fn stored_log(hub: &Hub, job: JobId) -> Result<Option<ValueRef>, ErrorReply> {
+    Ok(hub.store.log(job).await?.ok_or(HubError::JobNotFound(job))?)
 }
 
 /// Converts values in a thread of its own: a page has megabytes.

@@ -1,13 +1,15 @@
 //! The lists of runs and of failed jobs.
 
+use bue_model::RunId;
 use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
-use bue_model::wire::RunPage;
+use bue_model::wire::{JobPage, RunPage};
 use http::StatusCode;
 
 use crate::api::filters::{FilterReader, MAX_PAGE, RunFields};
 use crate::api::hub::Hub;
 use crate::api::parameters::Parameters;
-use crate::api::views::{complete_view, parse_prefix};
+use crate::api::views::{complete_view, job_query, parse_prefix};
+use crate::error::HubError;
 use crate::http::reply::ErrorReply;
 use crate::jobs::views::failed_list::FailedQuery;
 use crate::jobs::views::run_list::RunQuery;
@@ -16,7 +18,7 @@ use crate::jobs::views::run_list::RunQuery;
 const PARAM_PREFIX: &str = "param.";
 
 /// Returns a page of runs.
-pub(super) async fn list_runs(hub: &Hub, query: Option<&str>) -> Result<RunPage, ErrorReply> {
+pub(crate) async fn list_runs(hub: &Hub, query: Option<&str>) -> Result<RunPage, ErrorReply> {
     let mut reader = FilterReader::new(hub.now(), "");
     let mut parameters = Parameters::read(query, &mut reader)?;
     if let Some(prefix) = parameters.single.remove("id") {
@@ -48,14 +50,20 @@ async fn list_by_id(
     Ok(RunPage { runs: runs.into_iter().map(|view| complete_view(hub, view)).collect(), next: None })
 }
 
+/// Returns a page of the jobs of a run.
+pub(crate) async fn list_jobs(hub: &Hub, query: Option<&str>, run: RunId) -> Result<JobPage, ErrorReply> {
+    let query = job_query(query)?;
+    Ok(hub.store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
+}
+
 /// Failed jobs one by one, or in groups.
-pub(super) enum Errors {
+pub(crate) enum Errors {
     Jobs(FailedJobPage),
     Groups(FailureGroupPage),
 }
 
 /// Returns a page of the failed jobs of all runs.
-pub(super) async fn list_errors(hub: &Hub, query: Option<&str>) -> Result<Errors, ErrorReply> {
+pub(crate) async fn list_errors(hub: &Hub, query: Option<&str>) -> Result<Errors, ErrorReply> {
     let mut reader = FilterReader::new(hub.now(), "");
     let mut parameters = Parameters::read(query, &mut reader)?;
     let limit = parameters.take("limit");

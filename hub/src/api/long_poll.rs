@@ -23,7 +23,7 @@ const MAX_WAIT_MS: u64 = 60_000;
 const BACKFILL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Returns a run; with `seen` in the query, as soon as its version is larger or `wait_ms` have passed.
-pub(super) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> Result<RunView, ErrorReply> {
+pub(crate) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> Result<RunView, ErrorReply> {
     let seen: Option<u64> = query_parameter(query, "seen")?;
     let wait_ms = query_parameter(query, "wait_ms")?.unwrap_or(0);
     let view = wait_until(hub, run, wait_ms, |view| seen.is_none_or(|seen| view.version > seen)).await?;

@@ -387,6 +387,11 @@ impl Documented for Operation {
                 OperationDoc::new("streams the ids of runs that change", Content::Bytes("text/event-stream"), &[])
             }
             Self::GetInfo => OperationDoc::new("describes the hub", Content::Json("Info"), &[]),
+            Self::NewWebCode => OperationDoc::new(
+                "makes a link that opens the dashboard as the sender, once and within a minute",
+                Content::Json("WebCode"),
+                &[404, 503],
+            ),
             Self::GetMetrics => OperationDoc::new(
                 "returns metrics for Prometheus",
                 Content::Bytes("application/openmetrics-text"),

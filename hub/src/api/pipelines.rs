@@ -1,10 +1,9 @@
 //! Publishing scripts, and starting runs of them by name.
 
 use bue_model::param::{ParamError, RunTime};
-use bue_model::pipeline::{MAX_BATCH, Publication, is_pipeline_name};
+use bue_model::pipeline::{MAX_BATCH, PipelineSummary, PipelineView, Publication, is_pipeline_name};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use hyper::body::Incoming;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -12,7 +11,9 @@ use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::{Hub, MAX_SUBMISSION};
 use crate::error::HubError;
 use crate::http::reply::{self, ErrorReply, FieldError};
-use crate::http::request::{content_type, decode_json, decode_postcard, query_parameter, read_body, unsupported_type};
+use crate::http::request::{
+    RequestBody, content_type, decode_json, decode_postcard, query_parameter, read_body, unsupported_type,
+};
 use crate::pipelines::request::InvocationRequest;
 
 /// Bytes of an invocation. Larger values belong in the bucket, and their names in the parameters.
@@ -38,15 +39,25 @@ pub(super) async fn publish(request: ChangeRequest) -> Result<Change, ErrorReply
     Ok(Change::json(Record::new("pipeline.publish", name).with_detail(detail), &published))
 }
 
+/// Returns the pipelines by name.
+pub(crate) async fn list(hub: &Hub) -> Result<Vec<PipelineSummary>, ErrorReply> {
+    Ok(hub.store.pipelines().await?)
+}
+
+/// Returns a pipeline with its versions and its latest runs.
+pub(crate) async fn get(hub: &Hub, name: &str) -> Result<PipelineView, ErrorReply> {
+    Ok(hub.store.pipeline(name.to_owned()).await?.ok_or_else(|| HubError::PipelineNotFound(name.to_owned()))?)
+}
+
 /// Removes a pipeline.
-pub(super) async fn unpublish(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn unpublish(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, parameter: name, .. } = request;
     hub.store.unpublish(name.clone()).await?;
     Ok(Change::json(Record::new("pipeline.unpublish", name), &()))
 }
 
 /// Starts a run. 201 with its address; with `wait_ms`, once it has ended or that time has passed.
-pub(super) async fn invoke(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn invoke(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, head, body, parameter: pipeline, .. } = request;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
     let mut request = parsed(json_text(&head, body).await?, InvocationRequest::from_json).await?;
@@ -84,7 +95,7 @@ fn run_time(hub: &Hub) -> RunTime {
     RunTime { at, zone: TimeZone::UTC }
 }
 
-pub(super) async fn json_text(head: &Parts, body: Incoming) -> Result<String, ErrorReply> {
+pub(super) async fn json_text(head: &Parts, body: RequestBody) -> Result<String, ErrorReply> {
     let body = read_body(body, MAX_INVOCATION).await?;
     match content_type(&head.headers) {
         "application/json" => {}

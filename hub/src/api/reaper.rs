@@ -35,7 +35,7 @@ const ERROR_BACKOFF: Duration = Duration::from_secs(1);
 ///
 /// Sleeps until the next lease expires. A new lease never expires before the known ones do, so only a hub without any lease
 /// waits for the notification that one was granted.
-pub(super) async fn reap_expired_leases(hub: Hub) {
+pub(crate) async fn reap_expired_leases(hub: Hub) {
     let mut leases = hub.store.notifications().subscribe_leases();
     let mut closing = hub.closing.subscribe();
     let mut next_expiry = Some(Instant::now() + Duration::from_millis(hub.store.lease_ms()));

@@ -25,7 +25,7 @@ const TOKENS_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_PERIOD_MS: i64 = 3_600_000;
 
 /// Returns a page of the audit.
-pub(super) async fn list_audit(hub: &Hub, query: Option<&str>) -> Result<AuditPage, ErrorReply> {
+pub(crate) async fn list_audit(hub: &Hub, query: Option<&str>) -> Result<AuditPage, ErrorReply> {
     let mut reader = FilterReader::new(hub.now(), "");
     let mut parameters = Parameters::read(query, &mut reader)?;
     let run = parameters.take("run").and_then(|text| {
@@ -48,7 +48,7 @@ pub(super) async fn list_audit(hub: &Hub, query: Option<&str>) -> Result<AuditPa
 }
 
 /// Returns a page of the audit of a run.
-pub(super) async fn run_audit(hub: &Hub, query: Option<&str>, run: RunId) -> Result<AuditPage, ErrorReply> {
+pub(crate) async fn run_audit(hub: &Hub, query: Option<&str>, run: RunId) -> Result<AuditPage, ErrorReply> {
     let mut reader = FilterReader::new(hub.now(), "");
     let mut parameters = Parameters::read(query, &mut reader)?;
     let query = AuditQuery { run: Some(run), ..page_of(&mut parameters, &mut reader) };
@@ -70,7 +70,7 @@ async fn page(hub: &Hub, query: AuditQuery) -> Result<AuditPage, ErrorReply> {
 }
 
 /// Returns the samples of a period.
-pub(super) async fn history(hub: &Hub, query: Option<&str>) -> Result<HistoryView, ErrorReply> {
+pub(crate) async fn history(hub: &Hub, query: Option<&str>) -> Result<HistoryView, ErrorReply> {
     let now = hub.now();
     let mut reader = FilterReader::new(now, "");
     let mut parameters = Parameters::read(query, &mut reader)?;
@@ -85,7 +85,7 @@ pub(super) async fn history(hub: &Hub, query: Option<&str>) -> Result<HistoryVie
 }
 
 /// Records changes of the tokens file until the hub shuts down.
-pub(super) async fn record_token_changes(hub: Hub) {
+pub(crate) async fn record_token_changes(hub: Hub) {
     let mut closing = hub.closing.subscribe();
     while !*closing.borrow() {
         if let Err(error) = record_noticed(&hub).await {

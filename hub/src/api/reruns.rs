@@ -5,7 +5,7 @@ use bue_model::param::ParamView;
 use bue_model::plan::Source;
 use bue_model::rerun::{RunPlanView, RunStep};
 use bue_model::wire::{FieldError, RunPipeline};
-use http::{Response, StatusCode};
+use http::StatusCode;
 
 use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::Hub;
@@ -13,13 +13,13 @@ use crate::api::pipelines::{idempotency_key, json_text, refused};
 use crate::auth::access::Principal;
 use crate::auth::role::Permission;
 use crate::error::HubError;
-use crate::http::reply::{Body, ErrorReply, json};
+use crate::http::reply::ErrorReply;
 use crate::http::request::{parse_parameter, query_parameter};
 use crate::reruns::StoredPlan;
 use crate::reruns::request::RerunRequest;
 
 /// Starts a run that repeats another one. 201 with its address; with `wait_ms`, once it has ended or that time has passed.
-pub(super) async fn rerun(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn rerun(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, head, body, parameter, principal } = request;
     let original = parse_parameter::<RunId>(&parameter, "run id")?;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
@@ -45,14 +45,15 @@ fn problem(problem: FieldError) -> ErrorReply {
     ErrorReply::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_rerun", message, hint).with_fields(vec![problem])
 }
 
+/// Returns the plan of a run with its nodes.
+pub(crate) async fn stored_plan(hub: &Hub, run: RunId) -> Result<StoredPlan, ErrorReply> {
+    Ok(hub.store.stored_plan(run).await?.ok_or(HubError::RunNotFound(run))?)
+}
+
 /// Returns the plan of a run, without its nodes and without inline code. Who may read only runs of pipelines does not see steps: the
 /// hash of a blob is enough to read it.
-pub(super) async fn run_plan(
-    hub: &Hub,
-    principal: Option<&Principal>,
-    run: RunId,
-) -> Result<Response<Body>, ErrorReply> {
-    let stored = hub.store.stored_plan(run).await?.ok_or(HubError::RunNotFound(run))?;
+pub(crate) async fn run_plan(hub: &Hub, principal: Option<&Principal>, run: RunId) -> Result<RunPlanView, ErrorReply> {
+    let stored = stored_plan(hub, run).await?;
     let StoredPlan { name, plan, code, pipeline, rerun } = stored;
     let params = plan.params.iter().map(ParamView::from).collect();
     let steps = plan.steps.into_iter().zip(code).map(|(mut step, code)| {
@@ -62,7 +63,7 @@ pub(super) async fn run_plan(
         RunStep { step, code }
     });
     let hides_steps = principal.is_some_and(Principal::reads_only_invoked);
-    json(&RunPlanView {
+    Ok(RunPlanView {
         run,
         name,
         pipeline: pipeline.map(|(name, version)| RunPipeline { name, version }),

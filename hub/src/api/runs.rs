@@ -49,35 +49,35 @@ async fn accept_run(hub: &Hub, submission: Submission) -> Result<RunId, HubError
 }
 
 /// Cancels a run.
-pub(super) async fn cancel_run(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn cancel_run(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let (hub, run) = run_of(&request)?;
     let changed = hub.store.cancel_run(hub.now(), run).await?;
     Ok(changed_run("run.cancel", run, changed))
 }
 
 /// Resets what failed in a run, or was cancelled with it.
-pub(super) async fn reset_run(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn reset_run(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let (hub, run) = run_of(&request)?;
     let changed = hub.store.reset_run(hub.now(), run).await?;
     Ok(changed_run("run.reset", run, changed))
 }
 
 /// Deletes a run.
-pub(super) async fn delete_run(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn delete_run(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let (hub, run) = run_of(&request)?;
     hub.store.delete_run(run).await?;
     Ok(Change::json(Record::new("run.delete", run.to_string()).of_run(run), &()))
 }
 
 /// Cancels the call of a job.
-pub(super) async fn cancel_job(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn cancel_job(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let (hub, job) = job_of(&request)?;
     let changed = hub.store.cancel_job(hub.now(), job).await?;
     Ok(changed_job(hub, "job.cancel", job, changed).await)
 }
 
 /// Resets a job.
-pub(super) async fn reset_job(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn reset_job(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let (hub, job) = job_of(&request)?;
     let changed = hub.store.reset_job(hub.now(), job).await?;
     Ok(changed_job(hub, "job.reset", job, changed).await)

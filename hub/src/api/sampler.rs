@@ -17,7 +17,7 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
 const MAX_SAMPLED: usize = 100;
 
 /// Samples the runs that change, until the hub shuts down.
-pub(super) async fn sample_progress(hub: Hub) {
+pub(crate) async fn sample_progress(hub: Hub) {
     let mut changes = hub.store.notifications().subscribe_runs();
     let mut closing = hub.closing.subscribe();
     let (mut changed, mut next) = (BTreeSet::new(), Instant::now() + SAMPLE_INTERVAL);
@@ -45,7 +45,7 @@ async fn sample(hub: &Hub, runs: BTreeSet<RunId>) {
 }
 
 /// Samples the hub for the history until it shuts down.
-pub(super) async fn sample_history(hub: Hub) {
+pub(crate) async fn sample_history(hub: Hub) {
     let mut closing = hub.closing.subscribe();
     while !*closing.borrow() {
         if let Err(error) = record_sample(&hub).await {

@@ -18,7 +18,7 @@ const MAX_SLEEP: Duration = Duration::from_secs(10);
 const MIN_SLEEP: Duration = Duration::from_millis(100);
 
 /// Starts due runs until the hub shuts down.
-pub(super) async fn fire_due_schedules(hub: Hub) {
+pub(crate) async fn fire_due_schedules(hub: Hub) {
     let mut changes = hub.store.notifications().subscribe_schedules();
     let mut closing = hub.closing.subscribe();
     while !*closing.borrow() {

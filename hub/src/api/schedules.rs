@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bue_model::RunId;
-use bue_model::schedule::{AppliedSchedule, ScheduleChange};
+use bue_model::schedule::{AppliedSchedule, ScheduleChange, SchedulePage, ScheduleView};
 use bue_model::wire::FieldError;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::api::hub::Hub;
 use crate::api::long_poll::wait_for_backfill;
 use crate::api::pipelines::{idempotency_key, json_text};
 use crate::error::HubError;
-use crate::http::reply::{Body, ErrorReply, json};
+use crate::http::reply::{ErrorReply, json};
 use crate::http::request::query_parameter;
 use crate::schedules::MAX_PAGE;
 use crate::schedules::backfill::Backfill;
@@ -28,10 +28,10 @@ const MAX_KEY: usize = 255;
 const MAX_NAMED: usize = 20;
 
 /// Returns a page of the schedules.
-pub(super) async fn list(hub: &Hub, query: Option<&str>) -> Result<Response<Body>, ErrorReply> {
+pub(crate) async fn list(hub: &Hub, query: Option<&str>) -> Result<SchedulePage, ErrorReply> {
     let after = query_parameter(query, "after")?.unwrap_or_default();
     let limit = query_parameter(query, "limit")?.unwrap_or(MAX_PAGE);
-    json(&hub.store.schedules(after, limit).await?)
+    Ok(hub.store.schedules(after, limit).await?)
 }
 
 /// Creates or changes a schedule.
@@ -71,13 +71,13 @@ fn applied_detail(applied: &[AppliedSchedule]) -> Value {
 }
 
 /// Returns a schedule.
-pub(super) async fn get(hub: &Hub, name: &str) -> Result<Response<Body>, ErrorReply> {
+pub(crate) async fn get(hub: &Hub, name: &str) -> Result<ScheduleView, ErrorReply> {
     let schedule = hub.store.schedule(name.to_owned()).await?;
-    json(&schedule.ok_or_else(|| HubError::ScheduleNotFound(name.to_owned()))?)
+    Ok(schedule.ok_or_else(|| HubError::ScheduleNotFound(name.to_owned()))?)
 }
 
 /// Pauses, resumes or removes a schedule.
-pub(super) async fn change(request: ChangeRequest, action: ScheduleAction) -> Result<Change, ErrorReply> {
+pub(crate) async fn change(request: ChangeRequest, action: ScheduleAction) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, parameter: name, .. } = request;
     hub.store.change_schedule(hub.now(), name.clone(), action).await?;
     let done = match action {
@@ -89,7 +89,7 @@ pub(super) async fn change(request: ChangeRequest, action: ScheduleAction) -> Re
 }
 
 /// Starts a run of a schedule now. 201 with its address; with `wait_ms`, once it has ended or that time has passed.
-pub(super) async fn run(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn run(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, head, parameter: name, .. } = request;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
     let run = match idempotency_key(&head.headers)? {
@@ -106,7 +106,7 @@ pub(super) async fn run(request: ChangeRequest) -> Result<Change, ErrorReply> {
 }
 
 /// Starts the next runs of a backfill. With `wait_ms`, answers once one of its runs has ended or that time has passed.
-pub(super) async fn backfill(request: ChangeRequest) -> Result<Change, ErrorReply> {
+pub(crate) async fn backfill(request: ChangeRequest) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, head, body, parameter: name, .. } = request;
     let backfill = parsed(json_text(&head, body).await?, Backfill::from_json).await?;
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use bue_model::wire::{JobQuery, RunView, UnservedScope};
+use bue_model::wire::{JobQuery, RunView, UnservedScope, WhyView};
 use bue_model::{JobId, JobState, RunId, RunState};
 use uuid::Uuid;
 
@@ -29,6 +29,13 @@ pub(super) fn complete_view(hub: &Hub, view: RunView) -> RunView {
     let now = hub.now();
     let eta = hub.progress.eta(now, &view);
     RunView { now, eta, unserved: unserved(view.unserved, &hub.workers), ..view }
+}
+
+/// Returns what a job waits for, or how it ended. The store knows the former; the hub adds the time and the workers that could run it.
+pub(crate) async fn explain_job(hub: &Hub, job: JobId) -> Result<WhyView, HubError> {
+    let view = hub.store.why(job).await?.ok_or(HubError::JobNotFound(job))?;
+    let served_by = hub.workers.serving(&view.scope);
+    Ok(WhyView { now: hub.now(), served_by, ..view })
 }
 
 /// Returns those of the scopes with waiting jobs that no worker serves. A scope with a running job has one, perhaps at another hub,

@@ -14,7 +14,7 @@ const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(15);
 const COALESCE_WINDOW: Duration = Duration::from_millis(50);
 
 /// Exchanges workers with other hubs until the hub shuts down. The store of a single hub ignores the announcements.
-pub(super) async fn share_workers(hub: Hub) {
+pub(crate) async fn share_workers(hub: Hub) {
     let mut news = hub.store.notifications().subscribe_workers();
     let mut closing = hub.closing.subscribe();
     let mut next = Instant::now() + ANNOUNCE_INTERVAL;

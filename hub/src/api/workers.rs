@@ -214,7 +214,7 @@ impl Workers {
     }
 
     /// Returns the names of workers that serve a scope, sorted.
-    pub(super) fn serving(&self, scope: &str) -> Vec<String> {
+    pub(crate) fn serving(&self, scope: &str) -> Vec<String> {
         let workers = self.lock();
         let mut names: Vec<_> =
             workers.by_name.iter().filter(|(_, entry)| entry.serves(scope)).map(|(name, _)| name.clone()).collect();
@@ -241,7 +241,7 @@ impl Workers {
     }
 
     /// Returns all workers that are alive, by name.
-    pub(super) fn views(&self, now: Timestamp) -> Vec<WorkerView> {
+    pub(crate) fn views(&self, now: Timestamp) -> Vec<WorkerView> {
         let workers = self.lock();
         let alive = workers.by_name.iter().filter(|(_, entry)| entry.is_alive());
         let mut views: Vec<_> = alive.map(|(name, entry)| entry.view(name, entry.last_seen, now)).collect();

@@ -84,6 +84,9 @@ pub(crate) enum AccessError {
         "this server requires no token, so it answers no web pages of other sites; this request is from `{origin}`"
     )]
     ForeignOrigin { origin: String },
+    /// A page of another site, or no page at all, sends what only pages of this server may send.
+    #[error("only pages of this server may send this request; it came from `{origin}`")]
+    NotOwnPage { origin: String },
     /// The tokens file cannot be used.
     #[error("{0}")]
     TokenFile(TokenError),
@@ -187,12 +190,47 @@ impl Access {
         };
         principal.map(Some).ok_or(AccessError::TokenUnknown)
     }
+
+    /// Finds the holder of a token by the text of the token, as a person pastes it. `None` if there is no such token.
+    pub(crate) fn holder_of(&self, token: &str) -> Result<Option<Principal>, AccessError> {
+        let hash = hash_token(token);
+        let single = match &*self.policy {
+            Policy::SingleToken(single) => Some(single),
+            Policy::Open | Policy::TokenFile(..) => None,
+        };
+        let owner = [self.own.as_ref(), single].into_iter().flatten().find(|owner| **owner == hash);
+        if let Some(owner) = owner {
+            return Ok(Some(Principal::owner(owner)));
+        }
+        let Policy::TokenFile(file, cache) = &*self.policy else { return Ok(None) };
+        Ok(current_tokens(file, cache)?.and_then(|tokens| find_principal(&tokens, token)))
+    }
+
+    /// Returns the holders of tokens of this name. Those of the process itself may have the name of one of the file.
+    pub(crate) fn holders_named(&self, name: &str) -> Result<Vec<Principal>, AccessError> {
+        let single = match &*self.policy {
+            Policy::SingleToken(single) => Some(single),
+            Policy::Open | Policy::TokenFile(..) => None,
+        };
+        let owners = [self.own.as_ref(), single].into_iter().flatten().map(Principal::owner);
+        let mut holders: Vec<_> = owners.filter(|owner| owner.token_name == name).collect();
+        if let Policy::TokenFile(file, cache) = &*self.policy
+            && let Some(tokens) = current_tokens(file, cache)?
+        {
+            holders.extend(tokens.iter().find(|entry| entry.name == name).map(Principal::of_entry));
+        }
+        Ok(holders)
+    }
 }
 
 impl Principal {
     /// The holder of a server's single token.
     fn owner(token: &Hash) -> Self {
         Self::new("owner", token, Role::Admin, &[], &[])
+    }
+
+    fn of_entry(entry: &TokenEntry) -> Self {
+        Self::new(&entry.name, entry.hash(), entry.role, &entry.scopes, &entry.pipelines)
     }
 
     fn new(name: &str, token: &Hash, role: Role, scopes: &[String], pipelines: &[String]) -> Self {
@@ -308,7 +346,7 @@ fn current_tokens(file: &TokenFile, cache: &Mutex<CachedTokens>) -> Result<Optio
 fn find_principal(tokens: &[TokenEntry], token: &str) -> Option<Principal> {
     let hash = hash_token(token);
     let entry = tokens.iter().fold(None, |found, entry| if entry.matches(&hash) { Some(entry) } else { found })?;
-    Some(Principal::new(&entry.name, entry.hash(), entry.role, &entry.scopes, &entry.pipelines))
+    Some(Principal::of_entry(entry))
 }
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, AccessError> {

@@ -1,4 +1,5 @@
-//! [`refuse_foreign_pages`]: keeps web pages of others away from a server that requires no token.
+//! [`refuse_foreign_pages`]: keeps web pages of others away from a server that requires no token. [`expect_own_page`]: lets only the
+//! dashboard's own pages change something.
 //!
 //! A browser runs the scripts of every page its user visits, on the user's machine, and so within reach of a server that listens
 //! on loopback only. Such a script can send simple requests (cross-site request forgery), and with a name that resolves to
@@ -35,6 +36,31 @@ pub(crate) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessErro
     }
 }
 
+/// Refuses a request that a page of another site sends. Browsers send the session's cookie along, so a cookie alone proves nothing.
+pub(crate) fn expect_own_page(headers: &HeaderMap) -> Result<(), AccessError> {
+    let text = |name: &HeaderName| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let host = text(&HOST).unwrap_or_default();
+    let is_own = |origin: &str| {
+        origin.split_once("://").is_some_and(|(_, authority)| !host.is_empty() && authority.eq_ignore_ascii_case(&host))
+    };
+    match (text(&ORIGIN), text(&SEC_FETCH_SITE)) {
+        (Some(origin), _) if is_own(&origin) => Ok(()),
+        (Some(origin), _) => Err(AccessError::NotOwnPage { origin: excerpt(&origin) }),
+        (None, Some(site)) if site == "same-origin" => Ok(()),
+        (None, _) => Err(AccessError::NotOwnPage { origin: "an unknown page".to_owned() }),
+    }
+}
+
+/// Whether a browser follows a link from another site. It then leaves the session's cookie out, although its user may have one.
+pub(crate) fn is_followed_link(headers: &HeaderMap) -> bool {
+    let is = |name: &str, expected: &[&str]| {
+        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| expected.contains(&value))
+    };
+    is("sec-fetch-site", &["cross-site", "same-site"])
+        && is("sec-fetch-mode", &["navigate"])
+        && is("sec-fetch-dest", &["document"])
+}
+
 /// Whether no domain of others can have this name: an address, or `localhost`.
 fn is_local_name(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
@@ -68,6 +94,23 @@ mod tests {
             assert!(!check(&[(&HOST, host)]), "{host}");
         }
         assert!(!check(&[]));
+    }
+
+    #[test]
+    fn only_own_pages_may_change_something() {
+        let check = |headers: &[(&HeaderName, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| ((*name).clone(), HeaderValue::from_static(value)));
+            expect_own_page(&headers.collect()).is_ok()
+        };
+        let host = (&HOST, "hub.example:7");
+        assert!(
+            check(&[host, (&ORIGIN, "https://hub.example:7")]) && check(&[host, (&ORIGIN, "http://HUB.example:7")])
+        );
+        assert!(check(&[host, (&SEC_FETCH_SITE, "same-origin")]));
+        for origin in ["http://evil.example", "null", "", "http://hub.example:8", "http://hub.example", "://"] {
+            assert!(!check(&[host, (&ORIGIN, origin), (&SEC_FETCH_SITE, "same-origin")]), "{origin}");
+        }
+        assert!(!check(&[host]) && !check(&[host, (&SEC_FETCH_SITE, "none")]) && !check(&[(&ORIGIN, "http://")]));
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Drop for RequestGuard {
 }
 
 /// An IPv6 host usually owns a whole /64, so its addresses are counted as one.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         address => address,

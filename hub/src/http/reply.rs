@@ -57,9 +57,18 @@ impl ErrorReply {
         Self { message, ..self }
     }
 
-    #[cfg(test)]
     pub(crate) fn fields(&self) -> &[FieldError] {
         &self.fields
+    }
+
+    pub(crate) fn hint(&self) -> &'static str {
+        self.hint
+    }
+
+    /// The value of the header `allow`; `None` unless the request used a method that the route does not support.
+    pub(crate) fn allow_header(&self) -> Option<HeaderValue> {
+        let methods: Vec<_> = self.allow.iter().map(Method::as_str).collect();
+        HeaderValue::from_str(&methods.join(", ")).ok().filter(|methods| !methods.is_empty())
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -75,14 +84,11 @@ impl ErrorReply {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let (code, hint) = (self.code.to_owned(), self.hint.to_owned());
+        let (code, hint, allow) = (self.code.to_owned(), self.hint.to_owned(), self.allow_header());
         let error = ErrorView { code, message: self.message, hint, fields: self.fields };
         let mut response = json(&ErrorBody { error }).unwrap_or_else(|_| empty());
         *response.status_mut() = self.status;
-        let methods: Vec<_> = self.allow.iter().map(Method::as_str).collect();
-        if let Ok(methods) = HeaderValue::from_str(&methods.join(", "))
-            && !methods.is_empty()
-        {
+        if let Some(methods) = allow {
             response.headers_mut().insert(header::ALLOW, methods);
         }
         if self.status == StatusCode::UNAUTHORIZED {
@@ -239,6 +245,9 @@ impl From<AccessError> for ErrorReply {
                 "foreign",
                 "use the server's address, such as http://127.0.0.1:65432, or create a token with `bue token new`",
             ),
+            AccessError::NotOwnPage { .. } => {
+                (StatusCode::FORBIDDEN, "foreign", "open the dashboard in the same window and press the button there")
+            }
             AccessError::TokenFile(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "tokens", "repair the tokens file on the server's machine")
             }

@@ -22,6 +22,19 @@ const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// keep a connection for.
 const MIN_PROGRESS: u64 = 32 * 1024;
 
+/// A request's body: as it arrives, or whole if the hub itself made the request, from a form of its pages.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    Incoming(Incoming),
+    Whole(Bytes),
+}
+
+impl From<Incoming> for RequestBody {
+    fn from(body: Incoming) -> Self {
+        Self::Incoming(body)
+    }
+}
+
 /// Reads a body piece by piece, and fails if it arrives too slowly.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
@@ -66,7 +79,12 @@ pub(crate) fn check_length(body: &Incoming, limit: u64) -> Result<(), ErrorReply
 }
 
 /// Reads a whole body of at most `limit` bytes.
-pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, ErrorReply> {
+pub(crate) async fn read_body(body: impl Into<RequestBody>, limit: usize) -> Result<Bytes, ErrorReply> {
+    let body = match body.into() {
+        RequestBody::Incoming(body) => body,
+        RequestBody::Whole(bytes) if bytes.len() > limit => return Err(too_large(limit as u64)),
+        RequestBody::Whole(bytes) => return Ok(bytes),
+    };
     check_length(&body, limit as u64)?;
     let mut reader = BodyReader::new(body);
     let mut bytes = Vec::new();

@@ -57,11 +57,13 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) route: Option<&'static str>,
     /// Who sends it; `None` until it is authenticated, and where no token is needed.
     pub(crate) principal: Option<Principal>,
+    /// Whose session the request's cookie is of; taken by the route's check.
+    pub(crate) session: Option<Principal>,
 }
 
 impl<'a> RequestContext<'a> {
     pub(crate) fn new(head: &'a Parts) -> Self {
-        Self { head, started_at: Instant::now(), route: None, principal: None }
+        Self { head, started_at: Instant::now(), route: None, principal: None, session: None }
     }
 
     fn token_name(&self) -> Option<&str> {
@@ -103,6 +105,16 @@ impl RequestMetrics {
         context: &RequestContext<'_>,
         result: Result<Response<Body>, ErrorReply>,
     ) -> Response<Body> {
+        self.finish_with(context, result, ErrorReply::into_response)
+    }
+
+    /// The same, with another way to show an error.
+    pub(crate) fn finish_with(
+        &self,
+        context: &RequestContext<'_>,
+        result: Result<Response<Body>, ErrorReply>,
+        show_error: impl FnOnce(ErrorReply) -> Response<Body>,
+    ) -> Response<Body> {
         let elapsed = context.started_at.elapsed();
         match &result {
             Err(error) => self.log_error(context, error, elapsed),
@@ -111,7 +123,7 @@ impl RequestMetrics {
                 path = context.path(), status = response.status().as_u16(), took_ms = ms(elapsed), "answered"
             ),
         }
-        let response = result.unwrap_or_else(ErrorReply::into_response);
+        let response = result.unwrap_or_else(show_error);
         let RouteLabels { method, route } = context.labels();
         self.requests.get_or_create(&StatusLabels { method, route, status: response.status().as_u16() }).inc();
         self.seconds.get_or_create(&context.labels()).observe(elapsed.as_secs_f64());

@@ -58,7 +58,11 @@ pub(crate) fn match_route<'p, Op: Copy>(
     let matching = candidates.into_iter().find(|(route, _)| route.method == head.method);
     let (route, parameters) = matching.ok_or_else(|| ErrorReply::method_not_allowed(&head.method, allowed))?;
     if route.permission != Permission::Public {
-        match access.authenticate(&head.headers)? {
+        let sender = match context.session.take() {
+            Some(principal) => Some(principal),
+            None => access.authenticate(&head.headers)?,
+        };
+        match sender {
             Some(principal) => context.principal.insert(principal).expect_permission(route.permission)?,
             None => refuse_foreign_pages(&head.headers)?,
         }
@@ -67,10 +71,20 @@ pub(crate) fn match_route<'p, Op: Copy>(
 }
 
 impl<'p, Op> RouteMatch<'p, Op> {
-    /// The value of the path's parameter; empty where the path has none. No route has more than one.
+    /// The value of the path's first parameter; empty where the path has none.
     pub(crate) fn parameter(&self) -> &'p str {
         self.parameters.first().copied().unwrap_or_default()
     }
+
+    /// The value of the path's second parameter; empty where the path has none. No route has more than two.
+    pub(crate) fn second_parameter(&self) -> &'p str {
+        self.parameters.get(1).copied().unwrap_or_default()
+    }
+}
+
+/// Whether a table has a route with this path, for any method.
+pub(crate) fn has_path<Op>(routes: &[Route<Op>], path: &str) -> bool {
+    routes.iter().any(|route| match_path(route.path, path).is_some())
 }
 
 /// The routes of a table as documentation and tests see them.

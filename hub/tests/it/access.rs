@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bue_client::{BucketClient, ClientError, ClientOptions, HubClient};
 use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
-    hub_routes,
+    dashboard_routes, hub_routes,
 };
 use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{Heartbeat, LeaseRequest, Report, ReportBatch, Verdict, WorkerStatus};
@@ -125,7 +125,7 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 52);
+    assert_eq!(hub.routes.len(), 53);
     check_every_route(&hub).await;
 }
 
@@ -180,7 +180,7 @@ fn the_roles_are_those_of_the_documentation() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/access.md");
     let page = std::fs::read_to_string(page).expect("docs/access.md");
     let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    let routes: Vec<_> = hub_routes().into_iter().chain(bucket_routes()).collect();
+    let routes: Vec<_> = hub_routes().into_iter().chain(dashboard_routes()).chain(bucket_routes()).collect();
     for route in &routes {
         let roles = route
             .roles

@@ -13,7 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use bue_hub::{
-    Access, BlobStore, Bucket, Durability, Hub, JobStore, RouteView, SqliteStore, bucket_routes, hub_routes,
+    Access, BlobStore, Bucket, Durability, Hub, JobStore, RouteView, SqliteStore, bucket_routes, dashboard_routes,
+    hub_routes,
 };
 use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{
@@ -168,12 +169,12 @@ fn paths() -> impl Strategy<Value = String> {
 fn routes() -> impl Strategy<Value = (String, String)> {
     let run = RunId(uuid::Uuid::from_u128(7)).to_string();
     let filled = |route: &RouteView| {
-        let id = if route.path.starts_with("/v1/runs") { &run } else { "1" };
+        let id = if route.path.starts_with("/v1/runs") || route.path.starts_with("/runs") { &run } else { "1" };
         let path = route.path.replace("{id}", id).replace("{key...}", "a/b");
-        let path = path.replace("{upload}", &run);
+        let path = path.replace("{upload}", &run).replace("{other}", &run);
         (route.method.clone(), path.replace("{hash}", &BlobHash([1; 32]).to_string()))
     };
-    select(hub_routes().iter().chain(&bucket_routes()).map(filled).collect::<Vec<_>>())
+    select(hub_routes().iter().chain(&dashboard_routes()).chain(&bucket_routes()).map(filled).collect::<Vec<_>>())
 }
 
 fn fields() -> impl Strategy<Value = String> {

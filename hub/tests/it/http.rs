@@ -317,7 +317,8 @@ async fn a_body_too_large_is_refused_before_it_is_read() {
 async fn routes_methods_and_ids_are_checked() {
     let hub = TestHub::start().await;
     for (method, path, status) in [
-        ("GET", "/", 404),
+        ("GET", "/", 200),
+        ("GET", "/x", 404),
         ("GET", "/v1", 404),
         ("GET", "/v1/runs/a/b/c", 404),
         ("GET", "/v1/leases", 405),

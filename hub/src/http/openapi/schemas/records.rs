@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::shapes::{count, described, object, or_null, reference, text, time, uuid};
 
-/// The schemas of the audit and the history.
+/// The schemas of the audit, the history and the dashboard.
 pub(super) fn records() -> Value {
     json!({
+        "WebCode": object(&json!({ "path": text(), "expires_at": or_null(&time()) })),
         "AuditPage": object(&json!({
             "entries": { "type": "array", "items": reference("AuditEntry") },
             "next": or_null(&json!({ "type": "string", "description": "`after` of the next page; null on the last one" })),

@@ -1,8 +1,9 @@
-//! [`serve_hub`]: runs a hub's HTTP server, its reaper and its scheduler until shutdown.
+//! [`serve_hub`]: runs a hub's HTTP server, its reaper and its scheduler until shutdown. A request is for the dashboard or for the API,
+//! by its path.
 
 use std::future::Future;
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 
 use crate::api::dispatch::dispatch;
@@ -16,6 +17,7 @@ use crate::api::worker_sharing::share_workers;
 use crate::http::reply::Body;
 use crate::http::request_metrics::RequestContext;
 use crate::http::server::{Listener, serve};
+use crate::web::respond::Dashboard;
 
 /// Serves the hub until `shutdown` completes, then ends long polls and lets requests in progress finish, which takes at most
 /// ten seconds. Meanwhile makes the jobs of dead workers available again, fails jobs that expire, and starts the runs of schedules
@@ -31,7 +33,8 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
     let scheduler = fire_due_schedules(hub.clone());
     let (history, tokens) = (sample_history(hub.clone()), record_token_changes(hub.clone()));
     let tls = hub.tls.clone();
-    let handler = move |request| handle(hub.clone(), request);
+    let dashboard = Dashboard::new(hub);
+    let handler = move |request| handle(dashboard.clone(), request);
     tokio::join!(
         serve(listener, tls, handler, shutdown),
         reaper,
@@ -44,9 +47,16 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
     );
 }
 
-async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {
+async fn handle(dashboard: Dashboard, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
+    if dashboard.answers(&head) {
+        return dashboard.respond(&head, body).await;
+    }
+    let hub = dashboard.hub();
     let mut context = RequestContext::new(&head);
-    let result = dispatch(&hub, &head, body, &mut context).await;
-    hub.request_metrics.finish(&context, result)
+    let result = dispatch(hub, &head, body, &mut context).await;
+    let mut response = hub.request_metrics.finish(&context, result);
+    // a browser that logged in can open these addresses, too: what they return is never run as a script or shown as a page
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }

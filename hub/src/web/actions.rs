@@ -1,0 +1,164 @@
+//! What the buttons of the pages do. Each action is the same change as that of a route of `/v1`: it is recorded in the audit, and refused
+//! for the same reasons. A dangerous one first shows what it would change.
+
+use bue_model::RunId;
+use bue_model::wire::RunView;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use maud::html;
+use serde_json::{Value, json};
+
+use crate::api::change::{Change, ChangeRequest, audited};
+use crate::api::dispatch::expect_pipeline;
+use crate::api::long_poll::wait_for_run;
+use crate::api::routes::Operation;
+use crate::api::{pipelines, reruns, runs};
+use crate::auth::browser::expect_own_page;
+use crate::http::reply::{Body, ErrorReply};
+use crate::http::request::{RequestBody, parse_parameter};
+use crate::web::form::Form;
+use crate::web::layout::{Page, Section};
+use crate::web::links::{local_path, see_other};
+use crate::web::pages::new_run;
+use crate::web::pages::runs_change;
+use crate::web::parts::badges::{counts_of, run_badge, summary};
+use crate::web::parts::forms::{Confirmation, confirmation};
+use crate::web::parts::texts::{counted, text};
+use crate::web::visit::Visit;
+
+/// Bytes of an answer of the API that an action reads.
+type Changing = BoxFuture<'static, Result<Change, ErrorReply>>;
+
+/// What a button does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    StartRun,
+    ChangeRuns,
+    CancelRun,
+    ResetRun,
+    DeleteRun,
+    RerunRun,
+    CancelJob,
+    ResetJob,
+}
+
+/// Carries out an action and sends the browser to the page that shows it.
+pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming) -> Result<Response<Body>, ErrorReply> {
+    expect_own_page(&visit.head.headers)?;
+    let form = Form::read(&visit.head.headers, body).await?;
+    let back = form.raw("back").map(local_path);
+    match action {
+        Action::StartRun => return start_run(visit, &form).await,
+        Action::ChangeRuns => return runs_change::change(visit, &form).await,
+        Action::RerunRun => return rerun(visit, id, &form).await,
+        Action::CancelRun | Action::DeleteRun if !form.flag("confirmed") => return confirm(visit, action, id).await,
+        Action::CancelRun => {
+            drop(changed(visit, id, &json!(null), |request| Box::pin(runs::cancel_run(request))).await?)
+        }
+        Action::ResetRun => drop(changed(visit, id, &json!(null), |request| Box::pin(runs::reset_run(request))).await?),
+        Action::DeleteRun => {
+            drop(changed(visit, id, &json!(null), |request| Box::pin(runs::delete_run(request))).await?)
+        }
+        Action::CancelJob => {
+            drop(changed(visit, id, &json!(null), |request| Box::pin(runs::cancel_job(request))).await?)
+        }
+        Action::ResetJob => drop(changed(visit, id, &json!(null), |request| Box::pin(runs::reset_job(request))).await?),
+    }
+    let page = match action {
+        Action::DeleteRun => "/runs".to_owned(),
+        Action::CancelJob | Action::ResetJob => format!("/jobs/{id}"),
+        _ => format!("/runs/{id}"),
+    };
+    Ok(see_other(back.unwrap_or(&page), StatusCode::SEE_OTHER))
+}
+
+/// Makes a change as the API does: with the sender's name in the audit. `body` is the JSON that the API would receive; null for none.
+/// Returns the answer as JSON, with the address of what was created, if something was.
+pub(super) async fn changed(
+    visit: &Visit,
+    parameter: &str,
+    body: &Value,
+    change: impl FnOnce(ChangeRequest) -> Changing,
+) -> Result<(Value, Option<String>), ErrorReply> {
+    let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+    let request = ChangeRequest {
+        hub: visit.hub.clone(),
+        head: json_head(&visit.head, !bytes.is_empty()),
+        body: RequestBody::Whole(bytes),
+        parameter: parameter.to_owned(),
+        principal: visit.principal.clone(),
+    };
+    let response = audited(request, change).await?;
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Ok((serde_json::from_slice(&bytes).unwrap_or_default(), location))
+}
+
+/// The head of the request that a program would send: without the form's query and type.
+fn json_head(head: &Parts, has_body: bool) -> Parts {
+    let mut head = head.clone();
+    head.uri = Uri::from_static("/");
+    head.headers.remove(header::CONTENT_TYPE);
+    head.headers.remove("idempotency-key");
+    if has_body {
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    head
+}
+
+/// The page of a run that the API says it has created.
+fn page_of_run(location: Option<&str>) -> String {
+    location.and_then(|path| path.strip_prefix("/v1")).unwrap_or("/runs").to_owned()
+}
+
+async fn start_run(visit: &Visit, form: &Form) -> Result<Response<Body>, ErrorReply> {
+    let name = form.text("pipeline");
+    expect_pipeline(&visit.hub, visit.principal.as_ref(), Operation::Invoke, name).await?;
+    let body = match new_run::invocation(&pipelines::get(&visit.hub, name).await?.params, form) {
+        Ok(body) => body,
+        Err(problems) => return new_run::again(visit, form, &problems).await,
+    };
+    match changed(visit, name, &body, |request| Box::pin(pipelines::invoke(request))).await {
+        Ok((_, location)) => Ok(see_other(&page_of_run(location.as_deref()), StatusCode::SEE_OTHER)),
+        Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            new_run::again(visit, form, error.fields()).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Runs a run again, from a step on, or what is not there yet.
+async fn rerun(visit: &Visit, id: &str, form: &Form) -> Result<Response<Body>, ErrorReply> {
+    expect_pipeline(&visit.hub, visit.principal.as_ref(), Operation::RerunRun, id).await?;
+    let from = form.text("from");
+    let body = if from.is_empty() { json!({}) } else { json!({ "from": [from] }) };
+    let (_, location) = changed(visit, id, &body, |request| Box::pin(reruns::rerun(request))).await?;
+    Ok(see_other(&page_of_run(location.as_deref()), StatusCode::SEE_OTHER))
+}
+
+/// Shows what cancelling or deleting a run would change.
+async fn confirm(visit: &Visit, action: Action, id: &str) -> Result<Response<Body>, ErrorReply> {
+    let run = parse_parameter::<RunId>(id, "run id")?;
+    let view = wait_for_run(&visit.hub, None, run).await?;
+    let (path, back) = (visit.head.uri.path(), format!("/runs/{run}"));
+    let (question, button) = question_about(action, &view);
+    let details = html! {
+        p { (text(&view.name)) " " (run_badge(view.state)) " " (summary(&counts_of(&view.counts))) }
+        @if action == Action::DeleteRun { p { "Its results, logs and errors are gone for good." } }
+    };
+    let asked = Confirmation { question, details, path, fields: Vec::new(), button, back: &back };
+    let page = Page::new(Section::Runs, button, confirmation(&asked)).under("Runs", "/runs");
+    Ok(page.under("Run", back.clone()).into_response(visit))
+}
+
+fn question_about(action: Action, view: &RunView) -> (String, &'static str) {
+    let all = view.counts.open() + view.counts.finished();
+    match action {
+        Action::DeleteRun => (format!("Delete this run with {}?", counted(all, "job", "jobs")), "Delete run"),
+        _ => (format!("Cancel {} of this run?", counted(view.counts.open(), "open job", "open jobs")), "Cancel run"),
+    }
+}

@@ -1,0 +1,246 @@
+// What pages do beyond links and forms: parts that change are replaced, logs are followed, texts are copied, keys lead around.
+// Every page works without it. It never makes markup of texts: the hub has escaped them, and logs become text nodes.
+
+const root = document.documentElement;
+const REFRESH_MS = 1000; // at most one request for the page in this time
+const SLOW_MS = 10000; // what is no run, such as a worker, is looked at this often
+const RETRY_MS = 3000;
+const MAX_LINES = 2000;
+root.classList.add("js");
+
+// --- replacing what has changed ---
+
+// Makes `old` like `fresh`, and touches nothing that is the same: the focus, the selection and open details stay.
+function morph(old, fresh) {
+  if (old.isEqualNode(fresh) || old.dataset?.keep !== undefined) return;
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.data = fresh.data;
+    return;
+  }
+  const isInput = ["INPUT", "SELECT", "TEXTAREA"].includes(old.nodeName);
+  if (isInput) return; // what somebody types is theirs
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS") && name !== "data-selected") old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (!(name === "open" && old.nodeName === "DETAILS") && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const [have, want] = [[...old.childNodes], [...fresh.childNodes]];
+  want.forEach((node, index) => (have[index] ? morph(have[index], node) : old.append(node)));
+  have.slice(want.length).forEach((node) => node.remove());
+}
+
+function replaceParts(page) {
+  for (const part of page.querySelectorAll("[data-live][id]")) {
+    const old = document.getElementById(part.id);
+    if (old) morph(old, part);
+  }
+  const [tools, fresh] = [document.querySelector(".tools"), page.querySelector(".tools")];
+  if (tools && fresh && !tools.contains(document.activeElement)) morph(tools, fresh);
+  document.title = page.title;
+  root.dataset.now = page.documentElement.dataset.now;
+  skew = Date.now() - Number(root.dataset.now);
+  tell();
+  arm();
+}
+
+function setReachable(reachable) {
+  document.getElementById("banner").hidden = reachable;
+  document.body.classList.toggle("stale", !reachable);
+}
+
+let busy = false;
+let wanted = false;
+let last = 0;
+let timer;
+
+// Asks for a refresh: at once, or when the last one is long enough ago. Nothing happens while nobody looks.
+function refresh() {
+  wanted = true;
+  if (busy || document.hidden) return;
+  clearTimeout(timer);
+  timer = setTimeout(load, Math.max(0, last + REFRESH_MS - Date.now()));
+}
+
+async function load() {
+  [busy, wanted, last] = [true, false, Date.now()];
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const version = page.documentElement.dataset.version;
+    // a new release, the end of the session, or a run that is gone: the browser shows what the hub says now
+    if (answer.redirected || !answer.ok || version !== root.dataset.version) {
+      if (answer.status < 500) return location.reload();
+      throw new Error(`status ${answer.status}`);
+    }
+    replaceParts(page);
+    setReachable(true);
+  } catch {
+    setReachable(false);
+    wanted = true;
+    setTimeout(() => refresh(), RETRY_MS);
+  }
+  busy = false;
+  if (wanted && document.getElementById("banner").hidden) refresh();
+}
+
+let events;
+let slow;
+
+function listen() {
+  if (events || document.hidden || root.dataset.live === "never") return;
+  events = new EventSource("/v1/events");
+  let isFirst = true;
+  events.onopen = () => {
+    if (!isFirst) refresh();
+    isFirst = false;
+  };
+  events.onerror = () => {
+    refresh();
+    if (events?.readyState === EventSource.CLOSED) {
+      events = undefined;
+      setTimeout(listen, RETRY_MS);
+    }
+  };
+  events.addEventListener("lagged", refresh);
+  events.addEventListener("run", (event) => {
+    const run = root.dataset.run;
+    if (!run || event.data.includes(run)) refresh();
+  });
+  slow = setInterval(refresh, SLOW_MS);
+}
+
+function stop() {
+  events?.close();
+  clearInterval(slow);
+  events = undefined;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return stop();
+  listen();
+  if (root.dataset.live !== "never") refresh();
+});
+addEventListener("pagehide", stop);
+addEventListener("pageshow", listen);
+
+// --- relative times, by the hub's clock ---
+
+let skew = Date.now() - Number(root.dataset.now);
+const UNITS = [[86400000, "d"], [3600000, "h"], [60000, "min"], [1000, "s"]];
+
+function relative(distance) {
+  const ms = Math.abs(distance);
+  if (ms < 5000) return "just now";
+  const [size, unit] = UNITS.find(([size]) => ms >= 2 * size) ?? UNITS[3];
+  const text = `${Math.floor(ms / size)} ${unit}`;
+  return distance < 0 ? `in ${text}` : `${text} ago`;
+}
+
+function tell() {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const text = relative(Date.now() - skew - Date.parse(time.dateTime));
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+setInterval(() => document.hidden || tell(), 5000);
+
+// --- logs, while they are written ---
+
+function follow(pre) {
+  const source = new EventSource(pre.dataset.log);
+  const positions = new Map();
+  source.addEventListener("lines", (event) => {
+    const { attempt, position, lines } = JSON.parse(event.data);
+    // parts may come twice
+    const end = positions.get(attempt) ?? 0;
+    if (position < end) return;
+    if (positions.size > 0 && !positions.has(attempt)) pre.append("\n--- next attempt ---\n");
+    positions.set(attempt, position + new TextEncoder().encode(lines).length);
+    const isAtEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
+    pre.append(lines);
+    while (pre.childNodes.length > MAX_LINES) pre.firstChild.remove();
+    if (isAtEnd) pre.scrollTop = pre.scrollHeight;
+  });
+  source.addEventListener("lagged", () => pre.append("\n--- some lines are missing here ---\n"));
+  source.addEventListener("end", () => {
+    source.close();
+    refresh();
+  });
+  document.addEventListener("visibilitychange", () => document.hidden && source.close(), { once: true });
+}
+
+// --- buttons that copy, and logs that are new on the page ---
+
+function arm() {
+  for (const button of document.querySelectorAll("[data-copy][hidden]")) button.hidden = false;
+  for (const pre of document.querySelectorAll("pre[data-log]:not([data-followed])")) {
+    pre.dataset.followed = "";
+    follow(pre);
+  }
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  } catch {
+    // without TLS browsers offer no clipboard: the text is selected instead
+    getSelection().selectAllChildren(button.previousElementSibling);
+    button.textContent = "Press Ctrl-C";
+  }
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+});
+
+// --- keys ---
+
+let isGoing = false;
+
+function move(step) {
+  const rows = [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a[href]"));
+  if (rows.length === 0) return;
+  const current = rows.findIndex((row) => row.contains(document.activeElement));
+  const row = rows[current < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(current + step, 0), rows.length - 1)];
+  row.querySelector("a[href]").focus();
+  row.scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") {
+    document.querySelectorAll("details.help[open]").forEach((help) => (help.open = false));
+    if (isTyping) event.target.blur();
+    return;
+  }
+  if (isTyping) return;
+  if (isGoing) {
+    isGoing = false;
+    const link = [...document.querySelectorAll("nav [data-key]")].find((link) => link.dataset.key === event.key);
+    if (link) link.click();
+    return;
+  }
+  const actions = {
+    g: () => (isGoing = true),
+    j: () => move(1),
+    k: () => move(-1),
+    "/": () => document.querySelector(".filters input")?.focus(),
+    "?": () => {
+      const keys = document.getElementById("keys");
+      keys.open = true;
+      keys.scrollIntoView();
+      keys.querySelector("summary").focus();
+    },
+  };
+  if (actions[event.key]) {
+    event.preventDefault();
+    actions[event.key]();
+  }
+});
+
+listen();
+arm();

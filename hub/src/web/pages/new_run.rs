@@ -1,0 +1,215 @@
+//! Starting a run: the form that a pipeline's parameters make, and what is sent when it is filled in.
+
+use bue_model::param::{ParamView, read_json};
+use bue_model::wire::FieldError;
+use http::{Response, StatusCode};
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+use crate::api::dispatch::expect_pipeline;
+use crate::api::pipelines;
+use crate::api::routes::Operation;
+use crate::auth::role::Permission;
+use crate::http::reply::{Body, ErrorReply};
+use crate::web::form::Form;
+use crate::web::layout::{Page, Section};
+use crate::web::links::with_query;
+use crate::web::parts::figures::empty_state;
+use crate::web::parts::tables::{column, table};
+use crate::web::parts::texts::{text, visible};
+use crate::web::parts::times::when;
+use crate::web::visit::Visit;
+
+/// What the names of the fields begin with that have values of parameters.
+const PARAM: &str = "param.";
+
+pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
+    let form = Form::parse(visit.query().unwrap_or_default().as_bytes());
+    match form.text("pipeline") {
+        "" if visit.may(Permission::Read) => choice(visit).await,
+        "" => Ok(Page::new(Section::Runs, "Start a run", name_form()).under("Runs", "/runs")),
+        _ => filled(visit, &form, &[]).await,
+    }
+}
+
+/// The form again, with what is wrong beside each field.
+pub(in crate::web) async fn again(
+    visit: &Visit,
+    form: &Form,
+    problems: &[FieldError],
+) -> Result<Response<Body>, ErrorReply> {
+    let page = filled(visit, form, problems).await?;
+    Ok(page.with_status(StatusCode::UNPROCESSABLE_ENTITY).into_response(visit))
+}
+
+async fn choice(visit: &Visit) -> Result<Page, ErrorReply> {
+    let list = pipelines::list(&visit.hub).await?;
+    let row = |pipeline: &bue_model::pipeline::PipelineSummary| {
+        vec![
+            html! { a.row-link href=(with_query("/runs/new", [("pipeline", pipeline.name.as_str())])) { (text(&pipeline.name)) } },
+            html! { "v" (pipeline.version) },
+            text(&pipeline.script),
+            when(visit.now, pipeline.published_at),
+        ]
+    };
+    let rows: Vec<_> = list.iter().map(row).collect();
+    let columns = [column("pipeline"), column("version"), column("script"), column("published")];
+    let body = match rows.is_empty() {
+        true => empty_state("A run starts from a published pipeline, and there is none.", "bue publish -f report.bue"),
+        false => table("Pipelines", &columns, &rows),
+    };
+    Ok(Page::new(Section::Runs, "Start a run", body).under("Runs", "/runs"))
+}
+
+/// For tokens that may not read the list of pipelines.
+fn name_form() -> Markup {
+    html! {
+        form.card method="get" action="/runs/new" {
+            label.field { span { "Pipeline" } input name="pipeline" required maxlength="100"; }
+            button.primary type="submit" { "Next" }
+        }
+    }
+}
+
+async fn filled(visit: &Visit, form: &Form, problems: &[FieldError]) -> Result<Page, ErrorReply> {
+    let name = form.text("pipeline");
+    expect_pipeline(&visit.hub, visit.principal.as_ref(), Operation::GetPipeline, name).await?;
+    let pipeline = pipelines::get(&visit.hub, name).await?;
+    let body = start_form(&pipeline.name, &pipeline.params, form, problems);
+    let page = Page::new(Section::Runs, format!("Start {}", pipeline.name), body).under("Runs", "/runs");
+    Ok(page.under("Start a run", "/runs/new"))
+}
+
+/// The form that starts a run of a pipeline. `form` has the values that were sent before.
+pub(in crate::web) fn start_form(name: &str, params: &[ParamView], form: &Form, problems: &[FieldError]) -> Markup {
+    let others = problems.iter().filter(|problem| !params.iter().any(|param| is_about(problem, &param.name)));
+    html! {
+        form.card.start method="post" action="/runs/new" {
+            input type="hidden" name="pipeline" value=(name);
+            @for problem in others { p.notice.bad role="alert" { code { (visible(&problem.field)) } ": " (visible(&problem.message)) } }
+            @if params.is_empty() { p.hint { "This pipeline has no parameters." } }
+            @for param in params {
+                (field(param, form.raw(&format!("{PARAM}{}", param.name)), problems.iter().find(|problem| is_about(problem, &param.name))))
+            }
+            label.field { span { "priority" } input name="priority" type="number" step="1" placeholder="0" value=(form.text("priority")); }
+            button.primary type="submit" { "Start" }
+        }
+    }
+}
+
+fn is_about(problem: &FieldError, param: &str) -> bool {
+    problem.field == param || problem.field.strip_prefix("params.") == Some(param)
+}
+
+fn field(param: &ParamView, sent: Option<&str>, problem: Option<&FieldError>) -> Markup {
+    let name = format!("{PARAM}{}", param.name);
+    let default = param.default.as_ref().map(shown).unwrap_or_default();
+    let is_invalid = problem.is_some();
+    html! {
+        label.field {
+            span { (text(&param.name)) " " span.hint { (param.kind) @if param.required { ", required" } (range(param)) } }
+            @if !param.one_of.is_empty() {
+                select name=(name) aria-invalid=[is_invalid.then_some("true")] {
+                    @if !param.required { option value="" { "default: " (visible(&default)) } }
+                    @for choice in &param.one_of {
+                        option value=(shown(choice)) selected[sent == Some(&shown(choice))] { (visible(&shown(choice))) }
+                    }
+                }
+            } @else if param.kind == "bool" {
+                select name=(name) aria-invalid=[is_invalid.then_some("true")] {
+                    @if !param.required { option value="" { "default: " (default) } }
+                    @for choice in ["true", "false"] { option value=(choice) selected[sent == Some(choice)] { (choice) } }
+                }
+            } @else if ["list", "map", "json"].contains(&param.kind.as_str()) {
+                textarea name=(name) rows="3" spellcheck="false" placeholder=(default) required[param.required]
+                    aria-invalid=[is_invalid.then_some("true")] { (sent.unwrap_or_default()) }
+            } @else {
+                input name=(name) type=(input_type(&param.kind)) step=[(param.kind == "float").then_some("any")] value=(sent.unwrap_or_default())
+                    placeholder=(default) required[param.required] spellcheck="false" autocomplete="off"
+                    aria-invalid=[is_invalid.then_some("true")];
+            }
+            @if let Some(problem) = problem { span.bad { (visible(&problem.message)) } }
+        }
+    }
+}
+
+fn input_type(kind: &str) -> &'static str {
+    match kind {
+        "int" | "float" => "number",
+        "date" => "date",
+        _ => "text",
+    }
+}
+
+fn range(param: &ParamView) -> Markup {
+    let bound = |value: &Option<Value>| value.as_ref().map(shown).unwrap_or_default();
+    html! { @if param.min.is_some() || param.max.is_some() { ", " (bound(&param.min)) ".." (bound(&param.max)) } }
+}
+
+/// A value as it is typed: a text as it is, everything else as JSON.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The body of the request that a filled form means. Fields that are left empty have their defaults.
+///
+/// # Errors
+/// What is wrong with single fields.
+pub(in crate::web) fn invocation(params: &[ParamView], form: &Form) -> Result<Value, Vec<FieldError>> {
+    let (mut values, mut problems) = (Map::new(), Vec::new());
+    for param in params {
+        let Some(sent) = form.raw(&format!("{PARAM}{}", param.name)).filter(|sent| !sent.is_empty()) else { continue };
+        match typed(&param.kind, sent) {
+            Ok(value) => drop(values.insert(param.name.clone(), value)),
+            Err(message) => problems.push(FieldError { field: param.name.clone(), message }),
+        }
+    }
+    let mut body = json!({ "params": values });
+    match (form.text("priority"), form.text("priority").parse::<i64>()) {
+        ("", _) => {}
+        (_, Ok(priority)) => body = json!({ "params": body.get("params"), "priority": priority }),
+        (_, Err(_)) => {
+            problems.push(FieldError { field: "priority".to_owned(), message: "it is not an integer".to_owned() });
+        }
+    }
+    if problems.is_empty() { Ok(body) } else { Err(problems) }
+}
+
+/// The value that a person typed: texts and dates as they are, everything else as JSON.
+fn typed(kind: &str, sent: &str) -> Result<Value, String> {
+    if ["text", "date", "datetime"].contains(&kind) {
+        return Ok(json!(sent));
+    }
+    // also rejects what the API would: it reads JSON more strictly
+    read_json(sent).map_err(|error| format!("it is not JSON: {error}"))?;
+    serde_json::from_str(sent).map_err(|error| format!("it is not JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn param(name: &str, kind: &str) -> ParamView {
+        ParamView { name: name.to_owned(), kind: kind.to_owned(), ..ParamView::default() }
+    }
+
+    #[test]
+    fn a_form_becomes_typed_values_and_empty_fields_are_left_out() {
+        let params =
+            [param("day", "date"), param("n", "int"), param("x", "float"), param("all", "list"), param("t", "text")];
+        let form =
+            Form::parse(b"param.day=2026-11-01&param.n=7&param.x=&param.all=%5B1%5D&param.t=5&priority=-2&other=1");
+        let expected = json!({ "params": { "day": "2026-11-01", "n": 7, "all": [1], "t": "5" }, "priority": -2 });
+        assert_eq!(invocation(&params, &form), Ok(expected));
+        let form = Form::parse(b"param.n=seven&param.all=%5B&priority=high");
+        let problems = invocation(&params, &form).expect_err("three problems");
+        assert_eq!(problems.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["n", "all", "priority"]);
+    }
+
+    #[test]
+    fn hostile_names_and_values_are_escaped() {
+        let param = ParamView { one_of: vec![json!("\"><script>")], ..param("<b>\"", "text") };
+        let markup = start_form("p", &[param], &Form::default(), &[]).into_string();
+        assert!(!markup.contains("<script") && !markup.contains("<b>"), "{markup}");
+    }
+}

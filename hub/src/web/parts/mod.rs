@@ -1,0 +1,11 @@
+//! Pieces of pages, made from views. Pure: they know neither a hub nor a request.
+
+pub(super) mod badges;
+pub(super) mod charts;
+pub(super) mod csv;
+pub(super) mod figures;
+pub(super) mod forms;
+pub(super) mod json_tree;
+pub(super) mod tables;
+pub(super) mod texts;
+pub(super) mod times;

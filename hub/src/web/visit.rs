@@ -1,0 +1,48 @@
+//! [`Visit`]: who looks at which page, and when.
+
+use bue_model::Timestamp;
+use http::request::Parts;
+
+use crate::api::hub::Hub;
+use crate::auth::access::Principal;
+use crate::auth::role::Permission;
+use crate::http::request::decoded_pairs;
+use crate::web::theme::Theme;
+
+/// A request for a page, after its permission was checked.
+pub(super) struct Visit {
+    pub(super) hub: Hub,
+    pub(super) head: Parts,
+    /// `None` where no token is needed.
+    pub(super) principal: Option<Principal>,
+    pub(super) now: Timestamp,
+    pub(super) theme: Theme,
+}
+
+impl Visit {
+    pub(super) fn new(hub: &Hub, head: &Parts, principal: Option<Principal>) -> Self {
+        let (hub, head, theme) = (hub.clone(), head.clone(), Theme::of_request(&head.headers));
+        Self { now: hub.now(), hub, head, principal, theme }
+    }
+
+    /// Whether the visitor may do this. What they may not do is not shown.
+    pub(super) fn may(&self, permission: Permission) -> bool {
+        self.principal.as_ref().is_none_or(|principal| principal.role().allows(permission))
+    }
+
+    /// The query as it was sent.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+
+    /// The first value of a parameter of the query; empty if there is none, or it cannot be decoded.
+    pub(super) fn parameter(&self, name: &str) -> String {
+        let pairs = decoded_pairs(self.query()).unwrap_or_default();
+        pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.replace('+', " ")).unwrap_or_default()
+    }
+
+    /// The path and the query, to come back to.
+    pub(super) fn address(&self) -> String {
+        self.head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+    }
+}
