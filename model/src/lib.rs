@@ -33,6 +33,7 @@ mod key_hashes;
 pub mod keys;
 pub mod language;
 mod length_limit;
+mod list_operation;
 pub mod location;
 pub mod log;
 mod nesting_limit;
@@ -64,6 +65,7 @@ pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, R
 pub use json::Json;
 pub use key_hashes::KeyHashes;
 pub use language::Language;
+pub use list_operation::{ListOperation, MAX_BATCH, ParseListOperationError};
 pub use location::{ArgumentSummary, Round};
 pub use net_rule::{HostPattern, NetRule, ParseNetRuleError, Ports};
 pub use plan::{Call, Finally, ForEach, Input, JobNode, Node, Plan, Step};

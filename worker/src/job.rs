@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bue_client::ClientError;
 use bue_model::attempt::AttemptUsage;
+use bue_model::language::Engine;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, ArgumentSummary, Failure, FailureKind, Outcome};
 use bue_runtime::{
@@ -21,6 +22,7 @@ use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::{InputBudget, check_code_size};
 use crate::job_log::JobLog;
+use crate::list_job::{ListError, run_list_job};
 use crate::live_log::LiveLogs;
 use crate::output::{ListWriter, Output, store_list};
 use crate::printed::PrintedOutput;
@@ -96,6 +98,16 @@ fn bad_packages(error: &BadPackages) -> AttemptError {
 impl From<ClientError> for AttemptError {
     fn from(error: ClientError) -> Self {
         Self::Released(format!("failed to store the step's result: {error}"))
+    }
+}
+
+impl From<ListError> for AttemptError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Failed(failure) => Self::Failed(failure),
+            ListError::Fetch(error) => error.into(),
+            ListError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -182,6 +194,10 @@ impl JobRunner {
         pending_start: Option<PendingStart>,
     ) -> Result<Attempt, AttemptError> {
         check_code_size(&step.code).map_err(AttemptError::Failed)?;
+        if step.language.engine() == Engine::Lists {
+            let outcome = run_list_job(lease, step, &self.limits, self.output(lease)).await?;
+            return Ok(outcome.into());
+        }
         let is_compiled = step.language.is_compiled() && lease.count_by.is_none();
         // before the inputs, which take memory while the job waits
         let (compiled, pending_start) = match is_compiled {

@@ -99,7 +99,10 @@ macro_rules! all_contract_tests {
                 a_reset_in_a_round_leaves_the_others_alone
                 a_cancellation_in_a_round_leaves_the_others_alone
                 two_loops_run_over_one_list
-                hints_of_a_source_reach_the_rounds;
+                hints_of_a_source_reach_the_rounds
+                a_list_job_gets_lists_and_its_parts_are_arguments
+                a_list_job_needs_lists
+                a_list_is_looped_over_and_used_by_list_jobs;
             gathers:
                 a_gathered_list_has_the_rounds_in_order
                 a_cancelled_round_gives_nothing
@@ -258,7 +261,9 @@ macro_rules! all_contract_tests {
                 a_deleted_run_lends_its_blobs_and_no_more_results
                 the_same_rerun_is_one_run
                 limits_and_expiries_do_not_hold_what_is_reused
-                equal_results_have_equal_digests;
+                equal_results_have_equal_digests
+                a_stage_stands_for_its_job
+                lists_made_of_reused_lists_are_reused;
             listing:
                 jobs_are_listed_by_step_and_state
                 pages_join_to_the_whole_list

@@ -50,6 +50,7 @@ fn argument(input: &JobInput) -> String {
     match input {
         JobInput::Value(value) => text_of(value),
         JobInput::Element { chunk, index } => format!("{}[{index}]", text_of(&chunk.value)),
+        JobInput::Part { chunk, index, part } => format!("{}[{index}][{part}]", text_of(&chunk.value)),
         JobInput::Gathered(values) => {
             let texts: Vec<_> = values
                 .iter()

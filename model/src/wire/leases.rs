@@ -135,6 +135,15 @@ pub enum JobInput {
     },
     /// A gathered list.
     Gathered(Vec<Gathered>),
+    /// A part of an element that is a list itself.
+    Part {
+        /// The chunk.
+        chunk: Chunk,
+        /// The position of the element in the chunk.
+        index: u32,
+        /// The position of the part in the element.
+        part: u32,
+    },
 }
 
 /// An element of a gathered list.

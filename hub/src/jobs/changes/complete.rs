@@ -17,7 +17,7 @@ use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::Run;
 use crate::jobs::outcome_rules::{
-    UNEXPECTED_KEY, check_scope, check_value, encode_log, failure_record, keyed_rate_settings, loop_text,
+    UNEXPECTED_KEY, check_scope, check_value, encode_log, failure_record, is_looped, keyed_rate_settings,
     pending_too_long, step_settings, too_many_handbacks,
 };
 use crate::jobs::state::State;
@@ -92,7 +92,7 @@ impl ChangeSet<'_> {
     fn complete(&mut self, run: &Run, row: JobRow, value: &ValueRef, hints: Hints) -> ChangeResult<()> {
         let location = row.location;
         if let ValueRef::List(chunks) = value
-            && loop_text(run, location.node).is_some()
+            && is_looped(run, location.node)
         {
             self.store_chunks(location.id, chunks)?;
         }
