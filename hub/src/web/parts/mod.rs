@@ -5,6 +5,7 @@ pub(super) mod charts;
 pub(super) mod csv;
 pub(super) mod figures;
 pub(super) mod forms;
+pub(super) mod gantt;
 pub(super) mod graph;
 pub(super) mod json_tree;
 pub(super) mod tables;
