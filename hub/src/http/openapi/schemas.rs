@@ -210,6 +210,7 @@ fn schedules() -> Value {
             "next": or_null(&text()),
         })),
         "Schedule": schedule(),
+        "ScheduleRuns": object(&json!({ "runs": { "type": "array", "items": reference("ScheduledRun") } })),
         "ScheduledRun": object(&json!({ "run": uuid(), "state": run_state(), "due": time() })),
         "RunCounts": object(&json!({
             "running": count(),
@@ -282,6 +283,7 @@ fn lists() -> Value {
             "until": { "anyOf": [text(), time()] },
             "step": text(),
             "error": { "type": "string", "description": "text in the message or traceback of a failed job" },
+            "group": { "type": "string", "description": "the message of a group of failed jobs, as the list of errors has it" },
         }),
     );
     json!({
