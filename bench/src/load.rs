@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bue_client::HubClient;
+use bue_model::attempt::AttemptUsage;
 use bue_model::job::Hints;
 use bue_model::plan::{PLAN_VERSION, Settings, Source};
 use bue_model::wire::{Lease, LeaseRequest, Report, ReportBatch, Submission, Verdict};
@@ -130,7 +131,14 @@ pub fn lease_request(worker: &str, count: u32, wait_ms: u64) -> LeaseRequest {
 /// Returns a report of a leased job.
 #[must_use]
 pub fn report(lease: &Lease, outcome: Outcome) -> Report {
-    Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 }
+    Report {
+        job: lease.job,
+        token: lease.token,
+        outcome,
+        log: None,
+        arguments: Vec::new(),
+        usage: AttemptUsage::of_ms(1),
+    }
 }
 
 /// Returns the outcome of a step that returns null.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bue_client::HubClient;
 use bue_hub::{Clock, Durability, Hub, JobStore, PostgresStore, SqliteStore, serve_hub};
+use bue_model::attempt::AttemptUsage;
 use bue_model::job::Hints;
 use bue_model::plan::{PLAN_VERSION, Settings, Source};
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission};
@@ -206,7 +207,7 @@ async fn work(connection: &Connection, count: u32, elements: u32) -> AnyResult<O
         },
         log: None,
         arguments: Vec::new(),
-        run_ms: 1,
+        usage: AttemptUsage::of_ms(1),
     };
     let reports: Vec<Report> = batch.leases.iter().map(report).collect();
     if reports.is_empty() {

@@ -213,8 +213,8 @@ pub trait JobStore: Send + Sync {
     /// Returns a job's latest log; the outer `None` means that there is no such job.
     fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>>;
 
-    /// Counts the jobs in each state.
-    fn tally(&self) -> StoreFuture<'_, Tally>;
+    /// Counts the jobs in each state. The time tells which of them are delayed.
+    fn tally(&self, now: Timestamp) -> StoreFuture<'_, Tally>;
 
     /// Records a change and who made it.
     fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()>;

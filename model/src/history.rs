@@ -36,6 +36,13 @@ pub struct HistorySample {
     pub failed: u64,
     /// Jobs that had been cancelled.
     pub cancelled: u64,
+    /// Jobs that wait although they are ready: for the end of a delay, because an attempt failed or answered `pending` or `reset`, or
+    /// for a start that their `!rate` allows. They are among the available ones. At most a million are counted.
+    #[serde(default)]
+    pub delayed: u64,
+    /// Answers `pending` of these jobs so far.
+    #[serde(default)]
+    pub handed_back: u64,
     /// Workers that the hubs of the database had heard of in the last minute.
     pub workers: u64,
 }

@@ -24,6 +24,9 @@ pub enum Language {
     Cpp,
     /// A component or a plain WASI command, uploaded as it is.
     Wasm,
+    /// No language of scripts: an operation on lists that the worker executes itself, a
+    /// [`ListOperation`](crate::ListOperation). It has no code.
+    Builtin,
 }
 
 /// What executes the steps of a [`Language`].
@@ -37,16 +40,27 @@ pub enum Engine {
     Postgres,
     /// The step's WebAssembly module, in a sandbox host.
     WebAssembly,
+    /// The worker itself, which copies the bytes of lists and decodes none of them.
+    Lists,
 }
 
 impl Language {
-    /// All languages, in the order in which messages list them.
+    /// All languages of scripts, in the order in which messages list them.
     pub const ALL: [Self; Self::COUNT] =
         [Self::Python, Self::Sqlite3, Self::Postgres, Self::Rust, Self::Go, Self::C, Self::Cpp, Self::Wasm];
 
-    /// The number of variants. A language that is missing here does not compile, and then [`ALL`](Self::ALL) does not.
+    /// The number of variants without [`Builtin`](Self::Builtin). A language that is missing here does not compile, and then
+    /// [`ALL`](Self::ALL) does not.
     const COUNT: usize = match Self::Python {
-        Self::Python | Self::Sqlite3 | Self::Postgres | Self::Rust | Self::Go | Self::C | Self::Cpp | Self::Wasm => 8,
+        Self::Python
+        | Self::Sqlite3
+        | Self::Postgres
+        | Self::Rust
+        | Self::Go
+        | Self::C
+        | Self::Cpp
+        | Self::Wasm
+        | Self::Builtin => 8,
     };
 
     /// The name used in plans and messages.
@@ -61,6 +75,7 @@ impl Language {
             Self::C => "c",
             Self::Cpp => "cpp",
             Self::Wasm => "wasm",
+            Self::Builtin => "builtin",
         }
     }
 
@@ -72,7 +87,7 @@ impl Language {
             Self::Sqlite3 => &["sqlite"],
             Self::Postgres => &["postgresql", "pg"],
             Self::Cpp => &["c++"],
-            Self::Rust | Self::Go | Self::C | Self::Wasm => &[],
+            Self::Rust | Self::Go | Self::C | Self::Wasm | Self::Builtin => &[],
         }
     }
 
@@ -87,6 +102,7 @@ impl Language {
             Self::C => &[".c"],
             Self::Cpp => &[".cpp", ".cc"],
             Self::Wasm => &[".wasm"],
+            Self::Builtin => &[],
         }
     }
 
@@ -98,6 +114,7 @@ impl Language {
             Self::Sqlite3 => Engine::Sqlite,
             Self::Postgres => Engine::Postgres,
             Self::Rust | Self::Go | Self::C | Self::Cpp | Self::Wasm => Engine::WebAssembly,
+            Self::Builtin => Engine::Lists,
         }
     }
 
@@ -105,7 +122,7 @@ impl Language {
     #[must_use]
     pub const fn is_compiled(self) -> bool {
         match self.engine() {
-            Engine::Python | Engine::Sqlite | Engine::Postgres => false,
+            Engine::Python | Engine::Sqlite | Engine::Postgres | Engine::Lists => false,
             Engine::WebAssembly => true,
         }
     }
@@ -116,7 +133,7 @@ impl Language {
     pub const fn has_imports(self) -> bool {
         match self.engine() {
             Engine::Python => true,
-            Engine::Sqlite | Engine::Postgres | Engine::WebAssembly => false,
+            Engine::Sqlite | Engine::Postgres | Engine::WebAssembly | Engine::Lists => false,
         }
     }
 
@@ -125,7 +142,7 @@ impl Language {
     pub const fn has_keyword_arguments(self) -> bool {
         match self.engine() {
             Engine::Python => true,
-            Engine::Sqlite | Engine::Postgres | Engine::WebAssembly => false,
+            Engine::Sqlite | Engine::Postgres | Engine::WebAssembly | Engine::Lists => false,
         }
     }
 
@@ -134,7 +151,7 @@ impl Language {
     pub const fn has_table(self) -> bool {
         match self.engine() {
             Engine::Sqlite | Engine::Postgres => true,
-            Engine::Python | Engine::WebAssembly => false,
+            Engine::Python | Engine::WebAssembly | Engine::Lists => false,
         }
     }
 
@@ -143,7 +160,7 @@ impl Language {
     pub const fn has_identifier_functions(self) -> bool {
         match self.engine() {
             Engine::Python => true,
-            Engine::Sqlite | Engine::Postgres | Engine::WebAssembly => false,
+            Engine::Sqlite | Engine::Postgres | Engine::WebAssembly | Engine::Lists => false,
         }
     }
 }
@@ -167,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_plan_spells_a_language_by_its_name() {
-        for language in Language::ALL {
+        for language in Language::ALL.into_iter().chain([Language::Builtin]) {
             let json = serde_json::to_string(&language).expect("a string");
             assert_eq!(json, format!("\"{}\"", language.name()));
         }

@@ -12,6 +12,7 @@
 // This crate reads what strangers send. It inherits no lints, because it is copied into projects of users.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod attempt;
 #[cfg(feature = "params")]
 pub mod audit;
 #[cfg(feature = "params")]
@@ -29,8 +30,10 @@ pub mod ids;
 pub mod job;
 mod json;
 mod key_hashes;
+pub mod keys;
 pub mod language;
 mod length_limit;
+mod list_operation;
 pub mod location;
 pub mod log;
 mod nesting_limit;
@@ -62,6 +65,7 @@ pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, R
 pub use json::Json;
 pub use key_hashes::KeyHashes;
 pub use language::Language;
+pub use list_operation::{ListOperation, MAX_BATCH, ParseListOperationError};
 pub use location::{ArgumentSummary, Round};
 pub use net_rule::{HostPattern, NetRule, ParseNetRuleError, Ports};
 pub use plan::{Call, Finally, ForEach, Input, JobNode, Node, Plan, Step};

@@ -12,8 +12,8 @@ use crate::nesting_limit;
 use crate::param::Param;
 
 /// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, versions 2 to 4, whose steps
-/// had fewer settings, and version 5, which had fewer permissions.
-pub const PLAN_VERSION: u32 = 6;
+/// had fewer settings, version 5, which had fewer permissions, and version 6, which had neither fused steps nor operations on lists.
+pub const PLAN_VERSION: u32 = 7;
 
 /// A checked script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,6 +30,18 @@ pub struct Plan {
     pub params: Vec<Param>,
 }
 
+impl Plan {
+    /// Returns the stages of a fused step of this plan; of any other step, the step itself.
+    pub fn stages<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Step> {
+        let stages = match &step.source {
+            Source::Fused(stages) => Some(stages),
+            Source::File(_) | Source::Inline { .. } => None,
+        };
+        let fused = stages.into_iter().flatten().filter_map(|stage| self.steps.get(stage.get()));
+        fused.chain(stages.is_none().then_some(step))
+    }
+}
+
 /// A step: a definition in the script.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -37,8 +49,8 @@ pub struct Step {
     pub name: String,
     /// Its language.
     pub language: Language,
-    /// The function to call (Python and compiled languages), or the table that the first input becomes (SQL), as the text of
-    /// an [`SqlTable`](crate::SqlTable).
+    /// The function to call (Python and compiled languages), the table that the first input becomes (SQL), as the text of
+    /// an [`SqlTable`](crate::SqlTable), or the text of a [`ListOperation`](crate::ListOperation).
     pub function: String,
     /// Its code, or the path of it.
     pub source: Source,
@@ -61,6 +73,9 @@ pub enum Source {
         /// The line of the script on which the text begins, from 1.
         line: u32,
     },
+    /// `[a | b]` of a pipe: these steps of the plan, in order, are stages of one job. Their code is packed into one bundle, and their
+    /// `!with` are the [`keywords`](Settings::keywords) of the fused step: a map with their positions, from 0, as texts.
+    Fused(Vec<StepIndex>),
 }
 
 /// The settings of a step.
@@ -291,6 +306,8 @@ pub enum Input {
     /// How the run ended, for a job of the `finally` block with this id: a map with `id`, `state` and `failed`, the number of failed
     /// jobs.
     Run(NodeId),
+    /// A part of the element of the current round of a loop whose elements are lists: the part at this position, from 0.
+    LoopPart(NodeId, u32),
 }
 
 /// A call in the script: an execution of a pipe.

@@ -19,6 +19,8 @@ const THIRD: u32 = 3;
 const FOURTH: u32 = 4;
 /// The fifth version: no permission for values of the bucket. It is read like the current one.
 const FIFTH: u32 = 5;
+/// The sixth version: no fused steps, and no operations on lists. It is read like the current one.
+const SIXTH: u32 = 6;
 
 const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
 
@@ -190,7 +192,7 @@ impl From<FourthSettings> for Settings {
 /// refused.
 const fn current(version: u32) -> u32 {
     match version {
-        FIRST | SECOND | THIRD | FOURTH | FIFTH => PLAN_VERSION,
+        FIRST | SECOND | THIRD | FOURTH | FIFTH | SIXTH => PLAN_VERSION,
         other => other,
     }
 }
@@ -275,8 +277,10 @@ mod tests {
         let expected = Settings { on_failure: Some("notify".into()), ..expected };
         assert_eq!(read, expected);
         let settings = Settings { soft_timeout_ms: Some(10), ..expected };
-        let steps = vec![old_step(settings.clone())];
-        assert_eq!(read_settings(&(FIFTH, steps, plan().nodes, plan().calls, plan().params, "after")), settings);
+        for version in [FIFTH, SIXTH] {
+            let steps = vec![old_step(settings.clone())];
+            assert_eq!(read_settings(&(version, steps, plan().nodes, plan().calls, plan().params, "after")), settings);
+        }
     }
 
     #[test]

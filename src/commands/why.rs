@@ -11,6 +11,7 @@ use crate::flags::target::parse_job_id;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{counted, print_json, print_line};
+use crate::runs::attempt_lines::attempt_lines;
 use crate::runs::job_name::job_name;
 
 /// Explains the state of a job: why it is not running yet, or how it ended.
@@ -55,6 +56,7 @@ fn sentences(why: &WhyView) -> Vec<String> {
         JobState::Blocked => sentences.extend(blocked(why)),
         JobState::Available => sentences.extend(available(why)),
     }
+    sentences.extend(attempt_lines(job, why.now));
     sentences
 }
 
@@ -169,6 +171,9 @@ mod tests {
             state,
             available_at: Timestamp(0),
             attempts: 0,
+            started_at: None,
+            run_ms: None,
+            last_attempts: Vec::new(),
             waiting_for: 0,
             worker: None,
             failure: None,

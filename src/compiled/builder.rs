@@ -82,7 +82,9 @@ fn module_path(key: &BuildKey, step: &str, cache: &Path) -> Result<PathBuf, Buil
         Language::C => c::build(path, step, cache, c::C),
         Language::Cpp => c::build(path, step, cache, c::CPP),
         // a file of WebAssembly, whatever its ending; the others are not compiled, and `pack` has returned
-        Language::Wasm | Language::Python | Language::Sqlite3 | Language::Postgres => Ok(path.clone()),
+        Language::Wasm | Language::Python | Language::Sqlite3 | Language::Postgres | Language::Builtin => {
+            Ok(path.clone())
+        }
     }
 }
 

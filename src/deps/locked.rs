@@ -98,7 +98,9 @@ impl LockedPackages {
         let mut packages_by_requirements: BTreeMap<Requirements, Vec<Package>> = BTreeMap::new();
         let mut packages_of_steps = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
-            let requirements = requirements(step, &self.script).map_err(|message| program_failed(&message))?;
+            // all stages of a fused step have the same packages
+            let code = plan.stages(step).next().unwrap_or(step);
+            let requirements = requirements(code, &self.script).map_err(|message| program_failed(&message))?;
             if !packages_by_requirements.contains_key(&requirements) {
                 let packages = match requirements.is_empty() {
                     true => Vec::new(),

@@ -20,14 +20,15 @@ pub(crate) type Requirements = Vec<String>;
 /// Returns the requirements of a step: its `!requires`, and the `requirements.txt` beside its file, or else the one beside the
 /// script. The error is a message that names the file and line with a problem.
 pub(crate) fn requirements(step: &Step, script: &Path) -> Result<Requirements, String> {
-    if !step.language.has_imports() {
+    // those of a fused step are those of its stages
+    if !step.language.has_imports() || matches!(step.source, Source::Fused(_)) {
         return Ok(Requirements::new());
     }
     let mut requirements: BTreeSet<String> = step.settings.requires.iter().map(|text| normalize_spaces(text)).collect();
     let folder = script.parent().unwrap_or(Path::new(""));
     let beside_step = match &step.source {
         Source::File(path) => folder.join(path).with_file_name(FILE_NAME),
-        Source::Inline { .. } => folder.join(FILE_NAME),
+        Source::Inline { .. } | Source::Fused(_) => folder.join(FILE_NAME),
     };
     let files = [beside_step, folder.join(FILE_NAME)];
     if let Some(file) = files.iter().find(|file| file.is_file()) {

@@ -3,6 +3,7 @@
 //! Used by verbs that talk to a hub elsewhere and by those that run one here. May use `script` and `process`.
 
 pub(crate) mod attempt;
+pub(crate) mod attempt_lines;
 pub(crate) mod blocked_jobs;
 pub(crate) mod bulk;
 pub(crate) mod difference;

@@ -127,6 +127,7 @@ pub(crate) fn job_table(page: &JobPage, width: Option<usize>) -> String {
         Column::text("round", 1),
         Column::text("state", 0),
         Column::number("attempts", 3),
+        Column::text("took", 5),
         Column::text("worker", 4),
         Column::text("error", 2),
     ]);
@@ -137,6 +138,7 @@ pub(crate) fn job_table(page: &JobPage, width: Option<usize>) -> String {
             rounds_text(job),
             job.state.name().to_owned(),
             job.attempts.to_string(),
+            job.run_ms.map(duration_text).unwrap_or_default(),
             job.worker.clone().unwrap_or_default(),
             error_text(job),
         ]);

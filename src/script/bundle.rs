@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bue_lang::python::scopes;
 use bue_model::plan::{Source, Step};
-use bue_model::{Bundle, SourceFile};
+use bue_model::{Bundle, Language, SourceFile};
 use bytes::Bytes;
 
 use crate::script::neighbours::{Neighbours, folder};
@@ -38,12 +38,16 @@ pub(crate) enum PackError {
     TooLarge { step: String },
 }
 
-/// Packs a step of a script.
+/// Packs a step of a script. `stages` are those of a fused step, which are packed together.
 ///
 /// # Errors
 /// See [`PackError`].
-pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
+pub(crate) fn pack(step: &Step, stages: &[&Step], script: &Path) -> Result<Bundle, PackError> {
+    if matches!(step.language, Language::Builtin) {
+        return Ok(Bundle::default());
+    }
     let mut packer = match &step.source {
+        Source::Fused(_) => fused(step, stages, script)?,
         Source::Inline { text, line } => {
             let mut packer = Packer::new(step, Neighbours::for_inline_code(script), *line);
             packer.add(packer.neighbours.entry.clone(), Bytes::copy_from_slice(text.as_bytes()))?;
@@ -65,18 +69,75 @@ pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
 
 /// Returns the files of a packed step that are outside of the script's folder, where its user may not expect code to be taken from: by
 /// their paths, or by links.
-pub(crate) fn files_outside(step: &Step, bundle: &Bundle, script: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_outside(step: &Step, stages: &[&Step], bundle: &Bundle, script: &Path) -> Vec<PathBuf> {
     // the folder of a script without a path is empty, which is no path
     let Ok(folder) = Path::new(".").join(folder(script)).canonicalize() else { return Vec::new() };
     if step.language.is_compiled() {
         return Vec::new();
     }
-    let root = match &step.source {
-        Source::Inline { .. } => Neighbours::for_inline_code(script).root,
-        Source::File(path) => Neighbours::for_file(script, path).root,
-    };
-    let files = bundle.files.iter().filter_map(|file| root.join(&file.path).canonicalize().ok());
+    // all stages are in one folder
+    let root = neighbours(stages.first().copied().unwrap_or(step), script).root;
+    let generated = matches!(step.source, Source::Fused(_)).then_some(&bundle.entry);
+    let files = bundle.files.iter().filter(|file| Some(&file.path) != generated);
+    let files = files.filter_map(|file| root.join(&file.path).canonicalize().ok());
     files.filter(|file| !file.starts_with(&folder)).collect()
+}
+
+fn neighbours(step: &Step, script: &Path) -> Neighbours {
+    match &step.source {
+        Source::File(path) => Neighbours::for_file(script, path),
+        Source::Inline { .. } | Source::Fused(_) => Neighbours::for_inline_code(script),
+    }
+}
+
+/// A stage of a fused step as `bue._fused.fuse` in the guest takes it: its name, its file, the first and the last line of inline code
+/// in the file or zeros, and its function.
+type Stage<'a> = (&'a str, String, u32, u32, &'a str);
+
+/// Begins the bundle of a fused step: the files of its stages, and a generated entry that imports them. Inline code is in a file with
+/// the lines of the script, so that tracebacks name the line that the user sees.
+fn fused<'a>(step: &'a Step, stages: &[&Step], script: &Path) -> Result<Packer<'a>, PackError> {
+    let mut beside =
+        stages.first().map_or_else(|| Neighbours::for_inline_code(script), |first| neighbours(first, script));
+    let folder = beside.entry.rsplit_once('/').map_or_else(String::new, |(folder, _)| format!("{folder}/"));
+    beside.entry = format!("{folder}{}", step.name);
+    let mut packer = Packer::new(step, beside, 1);
+    let (mut parts, mut lines) = (Vec::<Stage<'_>>::new(), Vec::new());
+    for stage in stages {
+        let Neighbours { entry, .. } = neighbours(stage, script);
+        let (first, last) = match &stage.source {
+            Source::Inline { text, line } => place(text, *line, &mut lines),
+            Source::File(_) | Source::Fused(_) => (0, 0),
+        };
+        if first == 0 && !packer.files.contains_key(&entry) {
+            let content = packer.read(&entry)?;
+            packer.add(entry.clone(), content)?;
+        }
+        parts.push((&stage.name, entry, first, last, &stage.function));
+    }
+    if !lines.is_empty() {
+        packer.add(Neighbours::for_inline_code(script).entry, lines.join("\n").into())?;
+    }
+    let (name, parts) = (serde_json::json!(step.name), serde_json::json!(parts));
+    let entry = format!("from bue._fused import fuse\n\nglobals()[{name}] = fuse({name}, {parts})\n");
+    packer.add(packer.neighbours.entry.clone(), entry.into())?;
+    Ok(packer)
+}
+
+/// Puts code into the lines that it has in the script. Returns the first and the last of them, from 1.
+fn place<'a>(text: &'a str, line: u32, lines: &mut Vec<&'a str>) -> (u32, u32) {
+    let (mut at, mut last) = (line as usize - 1, line);
+    for content in text.lines() {
+        if lines.len() <= at {
+            lines.resize(at + 1, "");
+        }
+        if let Some(place) = lines.get_mut(at) {
+            *place = content;
+        }
+        at += 1;
+        last = u32::try_from(at).unwrap_or(u32::MAX);
+    }
+    (line, last)
 }
 
 struct Packer<'a> {
@@ -165,7 +226,6 @@ fn read_file(path: &Path) -> Result<Bytes, PackError> {
 
 #[cfg(test)]
 mod tests {
-    use bue_model::Language;
     use bue_model::plan::Settings;
     use tempfile::TempDir;
 
@@ -183,7 +243,7 @@ mod tests {
             fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
             fs::write(path, text).expect("a file");
         }
-        let bundle = pack(&step(Source::File(entry.into())), &folder.path().join("x.bue")).expect("packed");
+        let bundle = pack(&step(Source::File(entry.into())), &[], &folder.path().join("x.bue")).expect("packed");
         assert!(bundle.entry_content().is_some());
         bundle.files.into_iter().map(|file| file.path).collect()
     }
@@ -224,10 +284,10 @@ mod tests {
             fs::write(path, text).expect("a file");
         }
         let script = folder.path().join("here/x.bue");
-        let bundle = pack(&step(Source::File("../elsewhere/a.py".into())), &script).expect("packed");
+        let bundle = pack(&step(Source::File("../elsewhere/a.py".into())), &[], &script).expect("packed");
         assert_eq!(bundle.entry, "a.py");
         assert_eq!(bundle.files.len(), 2);
-        let outside = files_outside(&step(Source::File("../elsewhere/a.py".into())), &bundle, &script);
+        let outside = files_outside(&step(Source::File("../elsewhere/a.py".into())), &[], &bundle, &script);
         assert_eq!(outside.len(), 2, "{outside:?}");
     }
 
@@ -240,14 +300,14 @@ mod tests {
         fs::write(folder.path().join("here/x.bue"), "").expect("a script");
         let step = step(Source::Inline { text: "import b\n".into(), line: 7 });
         let script = folder.path().join("here/x.bue");
-        let outside = files_outside(&step, &pack(&step, &script).expect("packed"), &script);
+        let outside = files_outside(&step, &[], &pack(&step, &[], &script).expect("packed"), &script);
         assert_eq!(outside, [folder.path().join("private.py").canonicalize().expect("a path")]);
     }
 
     #[test]
     fn a_file_without_an_end_is_refused() {
         let script = Path::new("/nowhere/x.bue");
-        let refused = pack(&step(Source::File("/dev/zero".into())), script);
+        let refused = pack(&step(Source::File("/dev/zero".into())), &[], script);
         assert!(
             matches!(refused, Err(PackError::Unreadable { source, .. }) if source.to_string().contains("regular file"))
         );
@@ -258,7 +318,7 @@ mod tests {
         let folder = TempDir::new().expect("a folder");
         fs::write(folder.path().join("b.py"), "").expect("a file");
         let source = Source::Inline { text: "import b\n".into(), line: 7 };
-        let bundle = pack(&step(source), &folder.path().join("x.bue")).expect("packed");
+        let bundle = pack(&step(source), &[], &folder.path().join("x.bue")).expect("packed");
         assert_eq!((bundle.entry.as_str(), bundle.first_line, bundle.files.len()), ("x.bue", 7, 2));
     }
 
@@ -266,7 +326,44 @@ mod tests {
     fn a_bundle_that_is_too_large_is_refused_with_the_steps_name() {
         let folder = TempDir::new().expect("a folder");
         fs::write(folder.path().join("a.py"), vec![b'#'; MAX_BYTES + 1]).expect("a file");
-        let error = pack(&step(Source::File("a.py".into())), &folder.path().join("x.bue")).expect_err("too large");
+        let error = pack(&step(Source::File("a.py".into())), &[], &folder.path().join("x.bue")).expect_err("too large");
         assert!(error.to_string().contains("step `s`"), "{error}");
+    }
+
+    #[test]
+    fn stages_are_packed_together_with_what_each_imports() {
+        let folder = TempDir::new().expect("a folder");
+        fs::create_dir(folder.path().join("steps")).expect("a folder");
+        for (path, text) in
+            [("steps/a.py", "import near"), ("steps/b.py", "import far"), ("steps/near.py", ""), ("far.py", "")]
+        {
+            fs::write(folder.path().join(path), text).expect("a file");
+        }
+        let stage = |name: &str, path: &str| Step { name: name.into(), ..step(Source::File(path.into())) };
+        let (a, b) = (stage("a", "steps/a.py"), stage("b", "./steps/b.py"));
+        let fused = Step { name: "a|b|a".into(), ..step(Source::Fused(Vec::new())) };
+        let bundle = pack(&fused, &[&a, &b, &a], &folder.path().join("x.bue")).expect("packed");
+        let paths: Vec<&str> = bundle.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["far.py", "steps/a.py", "steps/a|b|a", "steps/b.py", "steps/near.py"]);
+        assert_eq!((bundle.entry.as_str(), bundle.first_line), ("steps/a|b|a", 1));
+        let expected = "from bue._fused import fuse\n\nglobals()[\"a|b|a\"] = fuse(\"a|b|a\", [[\"a\",\"steps/a.py\",0,0,\"f\"],\
+                        [\"b\",\"steps/b.py\",0,0,\"f\"],[\"a\",\"steps/a.py\",0,0,\"f\"]])\n";
+        assert_eq!(bundle.entry_content().map(|content| content.as_ref()), Some(expected.as_bytes()));
+        assert!(files_outside(&fused, &[&a], &bundle, &folder.path().join("x.bue")).is_empty());
+    }
+
+    #[test]
+    fn inline_code_of_stages_keeps_its_lines() {
+        let script = Path::new("/nowhere/x.bue");
+        let stage = |text: &str, line| step(Source::Inline { text: text.into(), line });
+        let (a, b) = (stage("one\ntwo\n", 3), stage("six", 6));
+        let bundle = pack(&step(Source::Fused(Vec::new())), &[&a, &b], script).expect("packed");
+        let file = bundle.files.iter().find(|file| file.path == "x.bue").expect("the script's lines");
+        assert_eq!(file.content, "\n\none\ntwo\n\nsix");
+        let entry = bundle.entry_content().expect("an entry");
+        assert!(entry.ends_with(
+            br#"[["s","x.bue",3,4,"f"],["s","x.bue",6,6,"f"]])
+"#
+        ));
     }
 }

@@ -1,7 +1,7 @@
 //! Reads a script and everything its steps name, and reports all problems at once, before anything runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
@@ -9,7 +9,7 @@ use bue_lang::{
     check_sql, compile, render,
 };
 use bue_model::param::{Argument, RunTime};
-use bue_model::plan::{Call, JobNode, Node, PLAN_VERSION, Step};
+use bue_model::plan::{Call, JobNode, Node, PLAN_VERSION, Source, Step};
 use bue_model::{Bundle, CallIndex, Language, NodeId, Plan, StepIndex};
 use bue_runtime::SqlProblem;
 use jiff::Timestamp;
@@ -72,12 +72,12 @@ pub(crate) fn load_step(path: &Path, name: &str, settings: &Settings) -> Result<
     report.print_diagnostics();
     let (script, text) = (report.name.clone(), report.text.clone());
     let plan = report.into_plan()?;
-    let step = plan.steps.iter().find(|step| step.name == name).cloned();
-    let step = step.or_else(|| unused_step(&script, &text, name)).ok_or_else(|| {
+    let found = one_call(&plan, name).or_else(|| one_call(&with_call(&script, &text, name)?, name));
+    let plan = found.ok_or_else(|| {
         let names: Vec<_> = plan.steps.iter().map(|step| format!("`{}`", step.name)).collect();
         program_failed(&format!("{script} has no step `{name}`; the calls of the script use {}", names.join(", ")))
     })?;
-    pack_script(script, one_call(step), path, settings, &mut Builder::new(settings)?)
+    pack_script(script, plan, path, settings, &mut Builder::new(settings)?)
 }
 
 /// Checks and packs the code that replaces that of a step: this function of this file. The settings of the step stay as they are.
@@ -123,24 +123,25 @@ fn replacing_language(step: &Step, file: &Path) -> Result<Language, CommandError
     Err(CommandError::Usage(problem))
 }
 
-/// Returns a step that no call uses. A plan has only steps in use, so a call is added to the text.
-fn unused_step(path: &str, text: &str, name: &str) -> Option<Step> {
+/// Returns the plan with a call of a step that no call uses. A plan has only steps in use.
+fn with_call(path: &str, text: &str, name: &str) -> Option<Plan> {
     let text = format!("{text}\n{name}()\n");
-    let plan = compile(Script { path, text: &text }).plan?;
-    plan.steps.into_iter().find(|step| step.name == name)
+    compile(Script { path, text: &text }).plan
 }
 
-/// A plan that calls a step without arguments.
-fn one_call(step: Step) -> Plan {
-    let call = Call { line: step.line, name: None, first: NodeId(0), last: NodeId(0), nested: false };
-    let node = JobNode { id: NodeId(0), step: StepIndex(0), call: CallIndex(0), inputs: Vec::new() };
-    Plan {
-        version: PLAN_VERSION,
-        steps: vec![step],
-        nodes: vec![Node::Job(node)],
-        calls: vec![call],
-        params: Vec::new(),
+/// A plan that calls a step without arguments; `None` if there is no step of this name. A fused step comes with its stages.
+fn one_call(plan: &Plan, name: &str) -> Option<Plan> {
+    let mut step = plan.steps.iter().find(|step| step.name == name)?.clone();
+    let mut steps = Vec::new();
+    if let Source::Fused(stages) = &mut step.source {
+        steps = plan.stages(plan.steps.iter().find(|step| step.name == name)?).cloned().collect();
+        *stages = (0..).map(StepIndex).take(steps.len()).collect();
     }
+    let index = StepIndex(u32::try_from(steps.len()).ok()?);
+    let call = Call { line: step.line, name: None, first: NodeId(0), last: NodeId(0), nested: false };
+    let node = JobNode { id: NodeId(0), step: index, call: CallIndex(0), inputs: Vec::new() };
+    steps.push(step);
+    Some(Plan { version: PLAN_VERSION, steps, nodes: vec![Node::Job(node)], calls: vec![call], params: Vec::new() })
 }
 
 fn load(
@@ -167,23 +168,29 @@ fn pack_script(
     settings: &Settings,
     builder: &mut Builder,
 ) -> Result<CheckedScript, CommandError> {
-    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, builder)).collect();
+    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, &plan, path, builder)).collect();
     let mut bundles = bundles.map_err(|message| program_failed(&message))?;
-    plan.steps.iter().zip(&bundles).for_each(|(step, bundle)| warn_of_files_outside(step, bundle, path));
+    for (step, bundle) in plan.steps.iter().zip(&bundles) {
+        let stages: Vec<&Step> = plan.stages(step).collect();
+        warn_of_files_outside(step, &files_outside(step, &stages, bundle, path));
+    }
     let (packages, wheels) = LockedPackages::for_script(path).for_plan(&plan, &settings.cache_dir()?)?;
     bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
     Ok(CheckedScript { name, plan, bundles, wheels })
 }
 
-fn bundle(step: &Step, script: &Path, builder: &mut Builder) -> Result<Bundle, String> {
+fn bundle(step: &Step, plan: &Plan, script: &Path, builder: &mut Builder) -> Result<Bundle, String> {
     match builder.pack(step, folder(script)) {
         Some(bundle) => bundle.map_err(|problem| problem.message),
-        None => pack(step, script).map_err(|error| error.to_string()),
+        None => {
+            let stages: Vec<&Step> = plan.stages(step).collect();
+            pack(step, &stages, script).map_err(|error| error.to_string())
+        }
     }
 }
 
-fn warn_of_files_outside(step: &Step, bundle: &Bundle, script: &Path) {
-    for file in files_outside(step, bundle, script) {
+fn warn_of_files_outside(step: &Step, files: &[PathBuf]) {
+    for file in files {
         let (step, file) = (&step.name, file.display());
         eprint_line(&format!("bue: warning: the code of step `{step}` is outside of the script's folder: {file}"));
     }

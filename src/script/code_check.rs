@@ -72,8 +72,10 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(step: &Step, script: &'a Path) -> Self {
         let (neighbours, inline) = match &step.source {
-            Source::Inline { text, .. } => (Neighbours::for_inline_code(script), Some(text)),
+            Source::Inline { text, .. } => (Neighbours::for_inline_code(script), Some(text.as_str())),
             Source::File(path) => (Neighbours::for_file(script, path), None),
+            // each of its stages is checked as a step
+            Source::Fused(_) => (Neighbours::for_inline_code(script), Some("")),
         };
         let entry = neighbours.entry.clone();
         let mut walk = Self {
@@ -92,7 +94,7 @@ impl<'a> Walk<'a> {
             Err(error) => walk.packed_problem = Some(error),
         }
         match inline {
-            Some(text) => drop(walk.add(entry, text.clone())),
+            Some(text) => drop(walk.add(entry, text.to_owned())),
             None => walk.read(&entry),
         }
         // the check of the step's own source has reported it

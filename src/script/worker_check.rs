@@ -69,7 +69,10 @@ fn lacks(step: &Step, worker: &WorkerView) -> Vec<Lack> {
     let abilities = &worker.abilities;
     let mut lacks = Vec::new();
     let language = step.language.name();
-    if !abilities.languages.iter().any(|known| known == language) {
+    // every worker of this version makes lists of others
+    let is_known =
+        matches!(step.language, Language::Builtin) || abilities.languages.iter().any(|known| known == language);
+    if !is_known {
         let what = format!("the language {language} is unknown");
         lacks.push(Lack { what, hint: format!("its bue is {}; install this release there", abilities.version) });
     }

@@ -90,6 +90,7 @@ mod server_errors;
 mod services;
 mod soft_timeout;
 mod step_bucket;
+mod streams;
 mod terminal;
 mod tls;
 mod tokens;

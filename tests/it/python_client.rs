@@ -31,3 +31,11 @@ fn the_tests_of_the_python_client_pass() {
     let number = text.lines().find_map(|line| line.strip_prefix("Ran ")?.split(' ').next()?.parse::<u32>().ok());
     assert!(number.is_some_and(|number| number >= 70), "{text}");
 }
+
+/// A file of steps does the same in a test as in the sandbox.
+#[test]
+fn streams_are_the_same_file_as_in_the_sandbox() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a file");
+    assert_eq!(read("clients/python/bue/streams.py"), read("guest-sdk/python/lib/streams.py"));
+}

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use bue_client::HubClient;
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{Report, ReportBatch, Verdict};
 use bue_model::{JobId, Outcome, Token};
 use bue_test_support::wait::{DEADLINE, wait_until};
@@ -114,7 +115,7 @@ fn send_forged_report(hub: &str) {
         outcome: Outcome::Cancelled,
         log: None,
         arguments: Vec::new(),
-        run_ms: 1,
+        usage: AttemptUsage::of_ms(1),
     };
     let batch = ReportBatch { worker: "w\u{1b}[2J\u{9b}\u{202e}x".to_owned(), reports: vec![report] };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

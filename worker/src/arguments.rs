@@ -64,6 +64,6 @@ async fn names(step: &LeasedStep, fetch: &Fetch) -> Vec<String> {
         Engine::Sqlite | Engine::Postgres if !step.function.is_empty() => {
             vec![SqlTable::from_text(&step.function).name]
         }
-        Engine::Sqlite | Engine::Postgres | Engine::WebAssembly => Vec::new(),
+        Engine::Sqlite | Engine::Postgres | Engine::WebAssembly | Engine::Lists => Vec::new(),
     }
 }

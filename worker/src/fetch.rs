@@ -34,6 +34,7 @@ const MAX_CACHED_SITE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 const MAX_CODE_MIB: u32 = 512;
 
 const NO_ARRAY: FetchError = FetchError::Malformed("a chunk of a list", "a CBOR array");
+const NO_PARTS: FetchError = FetchError::Malformed("an element of a list", "a list with a part for each name");
 const WRONG_LENGTH: FetchError = FetchError::Malformed("a chunk of a list", "as long as it should be");
 
 /// Why something could not be fetched.
@@ -163,6 +164,12 @@ impl Fetch {
         match input {
             JobInput::Value(value) => self.value(value).await,
             JobInput::Element { chunk, index } => self.element(chunk, *index).await,
+            JobInput::Part { chunk, index, part } => {
+                let element = self.element(chunk, *index).await?;
+                let mut parts = cbor::array_items(&element).ok().flatten().ok_or(NO_PARTS)?;
+                let part = parts.nth(*part as usize).ok_or(NO_PARTS)?.map_err(|_| NO_PARTS)?;
+                Ok(element.slice_ref(part))
+            }
             JobInput::Gathered(rounds) => self.gathered(rounds).await,
         }
     }
@@ -193,6 +200,14 @@ impl Fetch {
         let bytes = self.chunk(chunk).await?;
         let item = items_of(&bytes)?.nth(index as usize).ok_or(WRONG_LENGTH)?;
         Ok(bytes.slice_ref(item?))
+    }
+
+    /// Fetches the elements of a chunk.
+    pub(crate) async fn elements(&self, chunk: &Chunk) -> Result<Vec<Bytes>, FetchError> {
+        let bytes = self.chunk(chunk).await?;
+        let items: Vec<Bytes> =
+            items_of(&bytes)?.map(|item| Ok(bytes.slice_ref(item?))).collect::<Result<_, FetchError>>()?;
+        if items.len() == chunk.count as usize { Ok(items) } else { Err(WRONG_LENGTH) }
     }
 
     async fn list(&self, chunks: &[Chunk]) -> Result<Bytes, FetchError> {

@@ -57,7 +57,7 @@ pub(crate) fn check_code_size(code: &BlobRef) -> Result<(), Failure> {
 fn input_bytes(input: &JobInput) -> u64 {
     match input {
         JobInput::Value(value) => value_bytes(value),
-        JobInput::Element { .. } => 0,
+        JobInput::Element { .. } | JobInput::Part { .. } => 0,
         JobInput::Gathered(rounds) => rounds.iter().fold(0, |sum, round| sum.saturating_add(round_bytes(round))),
     }
 }
@@ -76,7 +76,7 @@ fn round_bytes(round: &Gathered) -> u64 {
 
 fn chunk_of(input: &JobInput) -> Option<&ValueRef> {
     match input {
-        JobInput::Element { chunk, .. } => Some(&chunk.value),
+        JobInput::Element { chunk, .. } | JobInput::Part { chunk, .. } => Some(&chunk.value),
         JobInput::Value(_) | JobInput::Gathered(_) => None,
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bue_client::ClientError;
+use bue_model::attempt::AttemptUsage;
+use bue_model::language::Engine;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, ArgumentSummary, Failure, FailureKind, Outcome};
 use bue_runtime::{
     BadPackages, CompileError, CompiledStep, Databases, Event, Finished, HostLost, Hosts, Limits, PackageProblem,
-    Running, RuntimeError,
+    Running, RuntimeError, Usage,
 };
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
@@ -20,6 +22,7 @@ use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::{InputBudget, check_code_size};
 use crate::job_log::JobLog;
+use crate::list_job::{ListError, run_list_job};
 use crate::live_log::LiveLogs;
 use crate::output::{ListWriter, Output, store_list};
 use crate::printed::PrintedOutput;
@@ -51,11 +54,13 @@ struct Attempt {
     log: Bytes,
     /// If it failed.
     arguments: Vec<ArgumentSummary>,
+    /// Without its duration.
+    usage: AttemptUsage,
 }
 
 impl From<Outcome> for Attempt {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, log: Bytes::new(), arguments: Vec::new() }
+        Self { outcome, log: Bytes::new(), arguments: Vec::new(), usage: AttemptUsage::default() }
     }
 }
 
@@ -93,6 +98,16 @@ fn bad_packages(error: &BadPackages) -> AttemptError {
 impl From<ClientError> for AttemptError {
     fn from(error: ClientError) -> Self {
         Self::Released(format!("failed to store the step's result: {error}"))
+    }
+}
+
+impl From<ListError> for AttemptError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Failed(failure) => Self::Failed(failure),
+            ListError::Fetch(error) => error.into(),
+            ListError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -142,7 +157,7 @@ impl JobRunner {
             outcome: shutting_down(),
             log: None,
             arguments: Vec::new(),
-            run_ms: 0,
+            usage: AttemptUsage::default(),
         };
         // without a reporter, the lease ends by itself
         let _ = self.reports.send(QueuedReport { report, slot });
@@ -179,6 +194,10 @@ impl JobRunner {
         pending_start: Option<PendingStart>,
     ) -> Result<Attempt, AttemptError> {
         check_code_size(&step.code).map_err(AttemptError::Failed)?;
+        if step.language.engine() == Engine::Lists {
+            let outcome = run_list_job(lease, step, &self.limits, self.output(lease)).await?;
+            return Ok(outcome.into());
+        }
         let is_compiled = step.language.is_compiled() && lease.count_by.is_none();
         // before the inputs, which take memory while the job waits
         let (compiled, pending_start) = match is_compiled {
@@ -278,7 +297,7 @@ impl JobRunner {
         started_at: Instant,
         cancelled: &mut watch::Receiver<Option<CancelReason>>,
     ) -> Report {
-        let Attempt { outcome, log, arguments } = attempt;
+        let Attempt { outcome, log, arguments, usage } = attempt;
         self.printed.add(&log);
         let log = match log.is_empty() {
             true => None,
@@ -291,7 +310,8 @@ impl JobRunner {
             },
         };
         let run_ms = u64::try_from(started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Report { job: lease.job, token: lease.token, outcome, log, arguments, run_ms }
+        let usage = AttemptUsage { run_ms, ..usage };
+        Report { job: lease.job, token: lease.token, outcome, log, arguments, usage }
     }
 }
 
@@ -312,7 +332,17 @@ async fn finish(
         Answer::Cancelled => Outcome::Cancelled,
         Answer::Failed(failure) => Outcome::Failed(failure),
     };
-    Ok(Attempt { outcome, log: finished.log, arguments: Vec::new() })
+    Ok(Attempt { outcome, log: finished.log, arguments: Vec::new(), usage: usage_of(&finished.usage) })
+}
+
+/// Returns what a sandbox host measured, without the duration. A step that ran in none has used nothing there.
+fn usage_of(usage: &Usage) -> AttemptUsage {
+    let cpu_ms = u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX);
+    AttemptUsage {
+        run_ms: 0,
+        cpu_ms: (!usage.cpu.is_zero()).then_some(cpu_ms),
+        peak_memory: (usage.memory_bytes > 0).then_some(usage.memory_bytes),
+    }
 }
 
 /// Waits until the job is cancelled.

@@ -33,6 +33,7 @@ mod job;
 mod job_bucket;
 mod job_log;
 mod lease_loop;
+mod list_job;
 mod live_log;
 mod output;
 mod parameters;

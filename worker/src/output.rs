@@ -81,23 +81,46 @@ pub(crate) async fn store_list(
         let message = format!("{loop_text} needs a list to run over, and got {}. Return a list.", describe(value));
         return Ok(Outcome::Failed(Failure::new(FailureKind::BadResult, message)));
     };
-    let (mut list, mut chunk) = (ListWriter::default(), ChunkBuilder::default());
+    let mut list = ListBuilder::default();
     for item in items {
         let Ok(item) = item else {
             let message = format!("{loop_text} needs a list to run over, and got a damaged one");
             return Ok(Outcome::Failed(Failure::new(FailureKind::BadResult, message)));
         };
-        if !chunk.has_room(item) {
-            let (count, items) = std::mem::take(&mut chunk).finish();
-            list.push(count, items, output).await?;
+        list.push(item, output).await?;
+    }
+    Ok(Outcome::Completed { value: list.finish(output).await?, hints })
+}
+
+/// A list that arrives one element at a time.
+#[derive(Debug, Default)]
+pub(crate) struct ListBuilder {
+    list: ListWriter,
+    chunk: ChunkBuilder,
+}
+
+impl ListBuilder {
+    /// Appends an encoded element.
+    pub(crate) async fn push(&mut self, item: &[u8], output: Output<'_>) -> Result<(), ClientError> {
+        if !self.chunk.has_room(item) {
+            self.store_chunk(output).await?;
         }
-        chunk.push(item);
+        self.chunk.push(item);
+        Ok(())
     }
-    if chunk.count > 0 {
-        let (count, items) = chunk.finish();
-        list.push(count, items, output).await?;
+
+    /// Returns the list.
+    pub(crate) async fn finish(mut self, output: Output<'_>) -> Result<ValueRef, ClientError> {
+        if self.chunk.count > 0 {
+            self.store_chunk(output).await?;
+        }
+        Ok(self.list.finish())
     }
-    Ok(Outcome::Completed { value: list.finish(), hints })
+
+    async fn store_chunk(&mut self, output: Output<'_>) -> Result<(), ClientError> {
+        let (count, items) = std::mem::take(&mut self.chunk).finish();
+        self.list.push(count, items, output).await
+    }
 }
 
 /// The elements of the next chunk.
@@ -126,7 +149,7 @@ impl ChunkBuilder {
 }
 
 /// Describes a value without decoding it: it may have many elements.
-fn describe(value: &[u8]) -> &'static str {
+pub(crate) fn describe(value: &[u8]) -> &'static str {
     let mut reader = cbor::Reader::new(value);
     match reader.enter() {
         Ok(Kind::List(_)) => "a list",

@@ -101,7 +101,7 @@ async fn report_refusal(hub: &HubClient, worker: &str, refused: &Report, error: 
         outcome: Outcome::Failed(failure),
         log: None,
         arguments: Vec::new(),
-        run_ms: refused.run_ms,
+        usage: refused.usage,
     };
     if let Err(RefusedBatch { error, .. }) = send(hub, worker, vec![report]).await {
         tracing::error!(job = %refused.job, %error, "the hub refused the report of a failure; its lease will end");
@@ -147,6 +147,7 @@ fn lost_leases<'a>(batch: &'a ReportBatch, verdicts: &'a [Verdict]) -> impl Iter
 #[cfg(test)]
 mod tests {
     use bue_model::ValueRef;
+    use bue_model::attempt::AttemptUsage;
     use bue_model::job::Hints;
 
     use super::*;
@@ -155,7 +156,14 @@ mod tests {
     fn report_with_env(job: u64, env: usize) -> Report {
         let hints = Hints { priority: None, env: Some(vec![0; env].into()), scope: None };
         let outcome = Outcome::Completed { value: ValueRef::Inline(vec![0xf6].into()), hints };
-        Report { job: JobId(job), token: Token::unsealed(1), outcome, log: None, arguments: Vec::new(), run_ms: 0 }
+        Report {
+            job: JobId(job),
+            token: Token::unsealed(1),
+            outcome,
+            log: None,
+            arguments: Vec::new(),
+            usage: AttemptUsage::default(),
+        }
     }
 
     #[test]
@@ -196,7 +204,7 @@ mod tests {
             outcome: Outcome::Cancelled,
             log: None,
             arguments: Vec::new(),
-            run_ms: 0,
+            usage: AttemptUsage::default(),
         };
         let batch = ReportBatch { worker: "w".to_owned(), reports: vec![report(1), report(2), report(3)] };
         let verdicts = [Verdict::Accepted, Verdict::LeaseLost, Verdict::Accepted];

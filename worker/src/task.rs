@@ -123,7 +123,7 @@ fn code(
         (Engine::Python, _) => Ok(Code::Python { bundle, key, function, keywords: step.keywords.clone(), packages }),
         (Engine::Sqlite, _) => Ok(Code::Sqlite { bundle, key, table: function, placeholders: placeholders(step) }),
         (Engine::WebAssembly, Some(step)) => Ok(Code::Wasm { step, function }),
-        (Engine::WebAssembly | Engine::Postgres, _) => {
+        (Engine::WebAssembly | Engine::Postgres | Engine::Lists, _) => {
             let message = format!("`{}` is a {} step and was not compiled.", step.name, step.language.name());
             Err(Failure::new(FailureKind::Internal, message))
         }

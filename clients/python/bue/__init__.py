@@ -49,6 +49,7 @@ from ._version import __version__
 from ._views import (
     AppliedSchedule,
     Argument,
+    Attempt,
     BackfillProgress,
     ChangedRun,
     ChangedRuns,
@@ -75,6 +76,7 @@ from ._views import (
     Schedule,
     ScheduledRun,
     StepCounts,
+    StepUsage,
     UnservedScope,
     Worker,
 )
@@ -83,6 +85,7 @@ __all__ = [
     "AccessDenied",
     "AppliedSchedule",
     "Argument",
+    "Attempt",
     "AsyncBucket",
     "AsyncFile",
     "AsyncHub",
@@ -139,6 +142,7 @@ __all__ = [
     "Schedules",
     "ScriptError",
     "StepCounts",
+    "StepUsage",
     "StepStatus",
     "TimeoutSoon",
     "TlsError",

@@ -57,6 +57,21 @@ class JobCounts:
 
 
 @dataclass(frozen=True)
+class StepUsage:
+    """What the attempts of a step used, as far as the step answered or failed.
+
+    attempts: their number. p50_ms, p95_ms: how long half of them, and 95 of 100, took at most, within a third. cpu_ms: what
+    sandbox hosts computed for them. peak_memory: the bytes of memory of the one that had most.
+    """
+
+    attempts: int
+    p50_ms: Optional[int]
+    p95_ms: Optional[int]
+    cpu_ms: int
+    peak_memory: Optional[int]
+
+
+@dataclass(frozen=True)
 class StepCounts:
     """The jobs of one step. run_ms: the milliseconds that all its attempts took."""
 
@@ -74,6 +89,7 @@ class StepCounts:
     resets: int
     run_ms: int
     reused: int
+    usage: StepUsage
 
 
 @dataclass(frozen=True)
@@ -155,8 +171,27 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """An attempt of a job. verdict: how it ended: completed, pending, reset, cancelled, failed, released or lost.
+
+    ended_at and verdict are None while it runs; the others are what the worker measured, if it has reported.
+    """
+
+    started_at: datetime.datetime
+    ended_at: Optional[datetime.datetime]
+    worker: Optional[str]
+    verdict: Optional[str]
+    run_ms: Optional[int]
+    cpu_ms: Optional[int]
+    peak_memory: Optional[int]
+
+
+@dataclass(frozen=True)
 class Job:
-    """A job: one execution of a step in a run."""
+    """A job: one execution of a step in a run.
+
+    started_at, run_ms: of its last attempt. last_attempts: at most ten, oldest first; empty in lists of jobs.
+    """
 
     id: int
     run: str
@@ -172,6 +207,9 @@ class Job:
     failure: Optional[Failure]
     blocked_by: Optional[int]
     reused: bool
+    started_at: Optional[datetime.datetime]
+    run_ms: Optional[int]
+    last_attempts: List[Attempt] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -59,17 +59,19 @@ class Bundle:
 
     def __init__(self, entry, first_line, files):
         self.entry = entry
+        # the names of the modules with steps, each with its file
+        self.entries = {_module_name(entry): entry}
         self.files = files
         self.folder = entry.rpartition("/")[0]
-        self.name = _module_name(entry)
         if first_line > 1:
             # so that tracebacks show the line in the script that contains the inline code
             files[entry] = b"\n" * (first_line - 1) + files[entry]
         self.folders = {path[:end] for path in files for end in _slash_positions(path)}
 
     def find_spec(self, name, path=None, target=None):
-        if name == self.name:
-            return self._spec(name, self.entry, self.entry.endswith("__init__.py"))
+        if name in self.entries:
+            path = self.entries[name]
+            return self._spec(name, path, path.endswith("__init__.py"))
         tail = name.rpartition(".")[2]
         for folder in dict.fromkeys((self.folder, "")) if path is None else path:
             spec = self._find_file(name, f"{folder}/{tail}" if folder else tail)
@@ -118,9 +120,33 @@ def load(entry, first_line, files, has_packages):
     bundle.unload_replaced_modules()
     sys.path[:] = [_PACKAGES] if has_packages else []
     sys.meta_path[:] = [PatchFinder, bundle, RandomImportHook(), *sys.meta_path, OldNamesFinder]
-    module = importlib.import_module(bundle.name)
+    module = importlib.import_module(_module_name(entry))
     rehearse()
     return module
+
+
+def load_part(path, first_line, last_line):
+    """Import a file of the bundle that has a step, or inline code: these lines of a file that has the lines of the script."""
+    name = _module_name(path)
+    if first_line == 0:
+        bundle.entries.setdefault(name, path)
+        return importlib.import_module(name)
+    name = f"{name}_{first_line}"
+    if name not in sys.modules:
+        if path not in bundle.files:
+            # a packed file, because it has not the name of a Python file; tracebacks show its lines
+            with open(path, "rb") as file:
+                bundle.files[path] = file.read()
+        lines = bundle.files[path].split(b"\n")
+        source = b"\n" * (first_line - 1) + b"\n".join(lines[first_line - 1 : last_line]) + b"\n"
+        spec = importlib.machinery.ModuleSpec(name, Loader(path, source), origin=path)
+        spec.has_location = True
+        spec.cached = None
+        module = importlib.util.module_from_spec(spec)
+        bundle.entries[name] = path
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
 
 
 def find(module, dotted):
@@ -138,7 +164,7 @@ def find(module, dotted):
 
 def explain_missing(module, dotted, target):
     """Return the message for a name that `find` did not find, or that is not callable."""
-    path = bundle.entry
+    path = getattr(module, "__file__", bundle.entry)
     if target is not None:
         return f"`{dotted}` in {path} is {_explain.kind(target)}, not a function"
     import difflib

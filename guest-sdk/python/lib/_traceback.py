@@ -80,8 +80,8 @@ def _text(error):
 
 def _name(cls):
     module = cls.__module__
-    own = (_loader.bundle.name if _loader.bundle else None, "builtins", "__main__")
-    return cls.__qualname__ if module in own else f"{module}.{cls.__qualname__}"
+    is_own = module in ("builtins", "__main__") or (_loader.bundle is not None and module in _loader.bundle.entries)
+    return cls.__qualname__ if is_own else f"{module}.{cls.__qualname__}"
 
 
 def _trace(error):

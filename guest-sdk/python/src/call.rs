@@ -12,7 +12,8 @@ use crate::guest::{Guest, LoadedModule};
 use crate::interpreter::{enter, with_guest};
 use crate::interrupt;
 use crate::net::set_tcp_rules;
-use crate::python::to_text;
+use crate::python::{explain, to_text};
+use crate::rows;
 use crate::stdio::flush;
 use crate::value::answer::into_answer;
 use crate::value::decode::decode;
@@ -46,7 +47,12 @@ fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Resu
     fill_env(guest, &request, vm)?;
     set_variables(guest, &request, vm)?;
     set_tcp_rules(core::mem::take(&mut request.tcp));
-    let inputs = decode_inputs(guest, &mut request, vm)?;
+    let mut inputs = match function.fast_isinstance(&guest.types.fused) {
+        true => first_rows(guest, &mut request, vm)?.into_iter().collect(),
+        false => Vec::<PyObjectRef>::new(),
+    };
+    let decoded = decode_inputs(guest, &mut request, inputs.len(), vm)?;
+    inputs.extend(decoded);
     let mut keywords = decode_keywords(guest, &request, vm)?;
     if takes_mut(&function, vm) {
         keywords.insert("mut".into(), vm.ctx.new_dict().into());
@@ -149,11 +155,37 @@ fn deliver_soft_limit(vm: &VirtualMachine) -> PyResult<()> {
 }
 
 /// The inputs as objects. The bytes of each input are freed before the next is decoded: they may be most of the memory.
-fn decode_inputs(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> Result<Vec<PyObjectRef>, CallError> {
+/// `before` is the number of inputs that are decoded elsewhere.
+fn decode_inputs(
+    guest: &Guest,
+    request: &mut CallRequest,
+    before: usize,
+    vm: &VirtualMachine,
+) -> Result<Vec<PyObjectRef>, CallError> {
     let inputs = core::mem::take(&mut request.inputs).into_iter().enumerate();
     inputs
-        .map(|(index, bytes)| decode(guest, &bytes, vm).map_err(|error| name_input(error, index, &request.function)))
+        .map(|(index, bytes)| {
+            decode(guest, &bytes, vm).map_err(|error| name_input(error, before + index, &request.function))
+        })
         .collect()
+}
+
+/// An iterator over the elements of the first input, which is taken out of the request. It is decoded while it is iterated over.
+fn first_rows(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> Result<Option<PyObjectRef>, CallError> {
+    if request.inputs.is_empty() {
+        return Ok(None);
+    }
+    let input = request.inputs.remove(0);
+    if rows::set(&input).map_err(|error| name_input(error, 0, &request.function))? {
+        return Ok(Some(guest.helpers.rows.call((), vm)?));
+    }
+    let value = decode(guest, &input, vm).map_err(|error| name_input(error, 0, &request.function))?;
+    let kind = explain(&guest.helpers.kind, &value, vm);
+    let message = format!(
+        "`{}` iterates over its first input, which is {kind}; the step before it returns a list, or yields the elements",
+        request.function
+    );
+    Err(CallError::rejected(FailureKind::BadInput, message))
 }
 
 /// The keyword arguments that the script sets.

@@ -10,6 +10,7 @@ use crate::guest::Guest;
 use crate::image;
 use crate::net;
 use crate::python::{Helpers, Types};
+use crate::rows;
 use crate::stdio::flush;
 use crate::threads;
 
@@ -21,7 +22,7 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 25] = [
+const MODULES: [(&str, &str, &str); 27] = [
     ("_ctypes", "<bue>/_ctypes.py", include_str!("../lib/_ctypes.py")),
     ("mmap", "<bue>/mmap.py", include_str!("../lib/mmap.py")),
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
@@ -46,6 +47,8 @@ const MODULES: [(&str, &str, &str); 25] = [
     ("bue._traceback", "<bue>/_traceback.py", include_str!("../lib/_traceback.py")),
     ("bue._transport", "<bue>/_transport.py", include_str!("../lib/_transport.py")),
     ("bue._event_loop", "<bue>/_event_loop.py", include_str!("../lib/_event_loop.py")),
+    ("bue.streams", "<bue>/streams.py", include_str!("../lib/streams.py")),
+    ("bue._fused", "<bue>/_fused.py", include_str!("../lib/_fused.py")),
     ("bue._warm_up", "<bue>/_warm_up.py", include_str!("../lib/_warm_up.py")),
 ];
 
@@ -63,7 +66,9 @@ pub(crate) fn start() {
     let net = net::module(&builder.ctx);
     let sqlite3 = bue_python_sqlite3::module(&builder.ctx);
     let threads = threads::module(&builder.ctx);
+    let rows = rows::module(&builder.ctx);
     let builder = builder.add_native_module(net).add_native_module(sqlite3).add_native_module(threads);
+    let builder = builder.add_native_module(rows);
     let interpreter = builder.interpreter();
     let guest = interpreter.enter(|vm| {
         initialize(vm).unwrap_or_else(|error| {

@@ -8,6 +8,7 @@
 //! files/       what was packed with the step, and a private `/tmp`
 //! net.rs       the module `_bue_net`: HTTP, TCP connections, secrets and values of the bucket through the host
 //! threads.rs   the module `_bue_threads`: one thread on top of another   lib/_scheduler.py, lib/_threads.py
+//! rows.rs      the module `_bue_rows`: the elements of the input of fused steps   lib/_fused.py, lib/streams.py
 //! interrupt.rs the soft limit of a call   lib/_soft_limit.py
 //! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
 //! image.rs     prepares the memory to become an image
@@ -33,6 +34,7 @@ mod load;
 mod net;
 mod python;
 mod request_head;
+mod rows;
 mod stdio;
 mod threads;
 mod value;

@@ -14,6 +14,8 @@ pub(crate) struct Types {
     pub(crate) time: Temporal,
     pub(crate) result: PyTypeRef,
     pub(crate) status: PyTypeRef,
+    /// The function of steps that run as one job.
+    pub(crate) fused: PyTypeRef,
 }
 
 /// `date`, `time` or `datetime`.
@@ -34,6 +36,7 @@ impl Types {
             time: Temporal::new("time", vm)?,
             result: class("bue", "Result", vm)?,
             status: class("bue", "StepStatus", vm)?,
+            fused: class("bue._fused", "Fused", vm)?,
         })
     }
 }
@@ -70,6 +73,7 @@ pub(crate) struct Helpers {
     pub(crate) set_variables: PyObjectRef,
     pub(crate) set_soft_limit: PyObjectRef,
     pub(crate) deliver_soft_limit: PyObjectRef,
+    pub(crate) rows: PyObjectRef,
 }
 
 impl Helpers {
@@ -94,6 +98,7 @@ impl Helpers {
             finish_threads: attribute("bue._scheduler", "finish", vm)?,
             set_soft_limit: attribute("bue._soft_limit", "set_message", vm)?,
             deliver_soft_limit: attribute("bue._soft_limit", "deliver", vm)?,
+            rows: attribute("bue._fused", "rows", vm)?,
         })
     }
 }

@@ -72,6 +72,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use bue_model::attempt::AttemptUsage;
     use bue_model::plan::{PLAN_VERSION, Settings, Source};
     use bue_model::wire::{LeaseRequest, Report, Submission};
     use bue_model::{
@@ -107,7 +108,7 @@ mod tests {
             outcome,
             log: None,
             arguments: Vec::new(),
-            run_ms: 1,
+            usage: AttemptUsage::of_ms(1),
         };
         let mut batch = ReportBatch { worker: "w".into(), reports: vec![report(completed), report(pending)] };
         refuse_unknown(hub, &mut batch).await.expect("a check");

@@ -132,7 +132,7 @@ pub(crate) async fn dispatch(
         }
         Operation::NewWebCode => json(&new_web_code(hub, context.principal.as_ref()).await?),
         Operation::GetMetrics => {
-            hub.metrics.refresh(store, &hub.workers).await?;
+            hub.metrics.refresh(store, &hub.workers, hub.now()).await?;
             hub.request_metrics.reply()
         }
         Operation::GetOpenApi => json(&document("bue hub", ROUTES)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::{ReportBatch, Verdict};
-use bue_model::{Outcome, WallPart};
+use bue_model::{Outcome, Timestamp, WallPart};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -151,12 +151,17 @@ impl HubMetrics {
     }
 
     /// Updates the metrics that are not counted as things happen.
-    pub(super) async fn refresh(&self, store: &dyn JobStore, workers: &Workers) -> Result<(), HubError> {
+    pub(super) async fn refresh(
+        &self,
+        store: &dyn JobStore,
+        workers: &Workers,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
         let mut counted_at = self.counted_at.lock().await;
         if counted_at.is_some_and(|at| at.elapsed() < REFRESH_INTERVAL) {
             return Ok(());
         }
-        let tally = store.tally().await?;
+        let tally = store.tally(now).await?;
         self.workers.set(gauge_value(workers.count_here() as u64));
         for part in WallPart::ALL {
             let workers = gauge_value(workers.count_with_wall(part) as u64);

@@ -43,7 +43,8 @@ impl ValueForm {
     pub(super) fn input(self, input: &JobInput) -> Result<JsonText, HubError> {
         written(|text| match input {
             JobInput::Value(value) => self.write_value(value, text),
-            JobInput::Element { chunk, index } => self.write_element(chunk, *index, text),
+            JobInput::Element { chunk, index } => self.write_element(chunk, *index, None, text),
+            JobInput::Part { chunk, index, part } => self.write_element(chunk, *index, Some(*part), text),
             JobInput::Gathered(values) => self.write_list_of_rounds(values, text, |value, text| match value {
                 Gathered::Value(value) => self.write_value(value, text),
                 Gathered::Nothing => self.write_nothing(NoValue::Cancelled, text),
@@ -115,15 +116,18 @@ impl ValueForm {
         Ok(())
     }
 
-    fn write_element(self, chunk: &Chunk, index: u32, text: &mut String) -> Result<(), HubError> {
+    /// Writes an element of a list, or a part of it, if it is a list itself.
+    fn write_element(self, chunk: &Chunk, index: u32, part: Option<u32>, text: &mut String) -> Result<(), HubError> {
         match &*chunk.value {
             ValueRef::Inline(bytes) => {
-                let mut items = cbor::array_items(bytes).map_err(|error| damaged(&error))?.into_iter().flatten();
-                let item = items.nth(index as usize).ok_or_else(|| HubError::damaged("a list lacks an element"))?;
-                self.write_inline(item.map_err(|error| damaged(&error))?, text)
+                let element = element_of(bytes, index)?;
+                self.write_inline(part.map_or(Ok(element), |part| element_of(element, part))?, text)
             }
             ValueRef::Blob(BlobRef { hash, len }) => {
-                let element = json!({ "hash": hash.to_string(), "bytes": len, "index": index });
+                let mut element = json!({ "hash": hash.to_string(), "bytes": len, "index": index });
+                if let (Some(part), Some(element)) = (part, element.as_object_mut()) {
+                    element.insert("part".to_owned(), part.into());
+                }
                 text.push_str(&self.reference("element", element));
                 Ok(())
             }
@@ -151,6 +155,13 @@ impl ValueForm {
         let name = if self == Self::Json { format!("${name}") } else { name.to_owned() };
         serde_json::Value::Object([(name, to)].into_iter().collect()).to_string()
     }
+}
+
+/// Returns an element of an encoded list.
+fn element_of(list: &[u8], index: u32) -> Result<&[u8], HubError> {
+    let mut items = cbor::array_items(list).map_err(|error| damaged(&error))?.into_iter().flatten();
+    let item = items.nth(index as usize).ok_or_else(|| HubError::damaged("a list lacks an element"))?;
+    item.map_err(|error| damaged(&error))
 }
 
 /// Returns where a blob is.

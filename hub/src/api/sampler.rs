@@ -74,7 +74,7 @@ async fn record_sample(hub: &Hub) -> Result<(), HubError> {
     if !hub.store.history(now, slot..=slot).await?.samples.is_empty() {
         return Ok(());
     }
-    let tally = hub.store.tally().await?;
+    let tally = hub.store.tally(now).await?;
     hub.store.record_sample(sample_of(now, &tally, hub.workers.count() as u64)).await
 }
 

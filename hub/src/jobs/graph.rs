@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use bue_model::job::INLINE_LIMIT;
 use bue_model::plan::{Call, Capability, Finally, ForEach, Input, Node, PLAN_VERSION, Plan, Settings, Source, Step};
 use bue_model::sql_table::MAX_TABLE_BYTES;
-use bue_model::{BlobRef, CallIndex, NodeId, StepIndex};
+use bue_model::{BlobRef, CallIndex, Language, ListOperation, NodeId, StepIndex};
 
 use crate::plan_error::PlanError;
 
@@ -96,6 +96,8 @@ pub(crate) struct GraphJob {
     pub(crate) inputs: Vec<Input>,
     /// The first loop over its result.
     pub(crate) looped_by: Option<NodeId>,
+    /// The first job that makes another list of the list that it returns.
+    pub(crate) listed_by: Option<NodeId>,
     /// The job that is called if it fails finally.
     pub(crate) handler: Option<NodeId>,
     /// The job for whose failure it is called.
@@ -210,6 +212,21 @@ impl Graph {
         }
     }
 
+    /// Returns what needs the result of a job as a list in pieces, for messages: a loop, or a job that makes another list of it.
+    pub(crate) fn list_text(&self, job: &GraphJob) -> Option<String> {
+        if let Some(fan_out) = job.looped_by.and_then(|fan_out| self.fan_out(fan_out)) {
+            return Some(fan_out.text.clone());
+        }
+        let by = self.job(job.listed_by?)?;
+        let line = self.calls.get(by.call.get()).map_or(0, |call| call.line);
+        Some(format!("{} (line {line})", self.step_of(by)?.name))
+    }
+
+    /// Returns whether a job is an operation on lists.
+    fn is_list_job(&self, job: &GraphJob) -> bool {
+        self.step_of(job).is_some_and(|step| matches!(step.language, Language::Builtin))
+    }
+
     /// Returns the jobs of a call, in order.
     pub(crate) fn chain(&self, call: CallIndex) -> &[NodeId] {
         self.chains.get(call.get()).map_or(&[], Vec::as_slice)
@@ -275,6 +292,10 @@ impl Graph {
             match &node.kind {
                 NodeKind::Job(job) => {
                     job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, input))?;
+                    let is_list = |input: &Input| matches!(input, Input::Node(_));
+                    if self.is_list_job(job) && (job.inputs.is_empty() || !job.inputs.iter().all(is_list)) {
+                        return Err(PlanError::BadInput { node: id });
+                    }
                 }
                 NodeKind::Loop(fan_out) => self.check_loop(id, node, fan_out)?,
             }
@@ -289,7 +310,7 @@ impl Graph {
                     && self.job(used).is_some_and(|other| other.call == job.call || self.is_last(used, other))
                     && self.precedes(used, id, node)
             }
-            Input::Loop(used) => {
+            Input::Loop(used) | Input::LoopPart(used, _) => {
                 self.finally != Some(used) && self.enclosing_loops(node.block).any(|owner| owner == used)
             }
             Input::Gather(used) => {
@@ -380,6 +401,20 @@ impl Graph {
                 }
             }
             self.mark_source(child);
+            self.mark_lists(child);
+        }
+    }
+
+    /// Marks the jobs whose lists an operation on lists uses.
+    fn mark_lists(&mut self, operation: NodeId) {
+        let job = self.job(operation).filter(|job| self.is_list_job(job));
+        let inputs = job.map(|job| job.inputs.clone()).unwrap_or_default();
+        for input in inputs {
+            if let Input::Node(source) = input
+                && let Some(source) = self.job_mut(source)
+            {
+                source.listed_by.get_or_insert(operation);
+            }
         }
     }
 
@@ -458,6 +493,9 @@ fn check_step(step: &Step) -> Result<(), PlanError> {
     if step.settings.keywords.as_ref().is_some_and(|keywords| keywords.len() > INLINE_LIMIT) {
         return refuse("its `!with` is too long");
     }
+    if matches!(step.language, Language::Builtin) && step.function.parse::<ListOperation>().is_err() {
+        return refuse("its operation on lists is unknown");
+    }
     check_limits(&step.settings).map_or(Ok(()), refuse)
 }
 
@@ -509,7 +547,15 @@ impl Flattener {
                     self.check_job(job.id, job.step, job.call, job.inputs.len())?;
                     let (step, call, inputs) = (job.step, job.call, job.inputs);
                     (
-                        NodeKind::Job(GraphJob { step, call, inputs, looped_by: None, handler: None, handles: None }),
+                        NodeKind::Job(GraphJob {
+                            step,
+                            call,
+                            inputs,
+                            looped_by: None,
+                            listed_by: None,
+                            handler: None,
+                            handles: None,
+                        }),
                         parents,
                     )
                 }
@@ -586,7 +632,12 @@ fn parents_of(inputs: &[Input]) -> Vec<NodeId> {
         .iter()
         .filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(*node),
-            Input::Loop(_) | Input::Literal(_) | Input::Param(_) | Input::Failure(_) | Input::Run(_) => None,
+            Input::Loop(_)
+            | Input::LoopPart(..)
+            | Input::Literal(_)
+            | Input::Param(_)
+            | Input::Failure(_)
+            | Input::Run(_) => None,
         })
         .collect();
     parents.into_iter().collect()

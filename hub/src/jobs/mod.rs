@@ -8,6 +8,7 @@
 //! ```
 //! Nothing here performs IO or reads a clock. Uses `bue_model`, [`crate::error`] and [`crate::store`]; both stores use it.
 
+pub(crate) mod attempts;
 pub(crate) mod changes;
 pub(crate) mod columns;
 pub(crate) mod counts;

@@ -32,8 +32,8 @@ pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hin
             return refuse(format!("the inline result has {} bytes; the limit is {INLINE_LIMIT}", bytes.len()));
         }
         ValueRef::Inline(_) | ValueRef::Blob(_) => {
-            if let Some(text) = loop_text(run, node) {
-                return refuse(format!("{text}: the result is no list in pieces, so the loop cannot run over it"));
+            if let Some(text) = run.graph.job(node).and_then(|job| run.graph.list_text(job)) {
+                return refuse(format!("{text}: the result is no list in pieces, as it has to be"));
             }
         }
         ValueRef::List(chunks) => {
@@ -54,10 +54,9 @@ pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hin
     }
 }
 
-/// Returns the text of the loop that runs over a job's result.
-pub(crate) fn loop_text(run: &Run, node: NodeId) -> Option<&str> {
-    let fan_out = run.graph.job(node)?.looped_by?;
-    Some(&run.graph.fan_out(fan_out)?.text)
+/// Returns whether a loop runs over a job's result.
+pub(crate) fn is_looped(run: &Run, node: NodeId) -> bool {
+    run.graph.job(node).is_some_and(|job| job.looped_by.is_some())
 }
 
 /// Returns the step of a job and its settings.

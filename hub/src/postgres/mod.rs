@@ -318,8 +318,8 @@ impl JobStore for PostgresStore {
         self.answer(self.state.log(job))
     }
 
-    fn tally(&self) -> StoreFuture<'_, Tally> {
-        self.answer(self.state.tally())
+    fn tally(&self, now: Timestamp) -> StoreFuture<'_, Tally> {
+        self.answer(self.state.tally(now))
     }
 
     fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()> {

@@ -10,6 +10,7 @@ use super::leasing::rate::rate_for_key;
 use super::originals::read_originals;
 use super::query::{fan_out_row, hint, node, query, select_fan_outs, state};
 use crate::error::HubError;
+use crate::jobs::attempts::{LastAttempt, usage_from_columns};
 use crate::jobs::changes::rows::{DoneRow, JobRow};
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot, merge_ranges};
 use crate::jobs::columns::small;
@@ -23,14 +24,14 @@ macro_rules! select_jobs {
             "SELECT job.id, job.node, job.fanout, job.run, job.state, job.waiting_for, job.scope, job.priority, job.rate,
                  job.hinted, job.env, job.env_from, job.available_at, job.lease_end, job.token, job.reported, job.worker,
                  job.attempts, job.pendings, job.pending_since, job.releases, job.resets, job.blocked_by,
-                 job.isolated, job.expires_at, job.scope_hint, job.scope_from",
+                 job.isolated, job.expires_at, job.scope_hint, job.scope_from, job.started_at, job.earlier",
             $($rest),+
         )
     };
 }
 /// Columns behind those of `job`: the range that a row was wanted for.
-const RANGE_FIRST: usize = 27;
-const RANGE_END: usize = 28;
+const RANGE_FIRST: usize = 29;
+const RANGE_END: usize = 30;
 
 /// One row of each range, beside those that were read before.
 macro_rules! select_one_each {
@@ -132,8 +133,8 @@ async fn read_done(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<Done
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = ids.iter().copied().collect();
-    let sql =
-        "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint, same FROM done
+    let sql = "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint, same,
+             started_at, ended_at, run_ms, cpu_ms, peak_memory, earlier FROM done
          WHERE id = ANY($1)";
     query(tx, sql, &[&ids]).await?.iter().map(done_row).collect()
 }
@@ -245,8 +246,20 @@ fn job_row(row: &Row) -> Result<JobRow, HubError> {
         expires_at: row.try_get(24)?,
         scope_hint: row.try_get::<_, Option<&str>>(25)?.map(Arc::from),
         scope_from: row.try_get::<_, Option<i64>>(26)?.map(node),
+        started_at: row.try_get(27)?,
+        earlier: row.try_get(28)?,
+        ending: None,
         failure: None,
         log: None,
+    })
+}
+
+/// Reads a row's last attempt from five columns.
+pub(super) fn last_attempt(row: &Row, first: usize) -> Result<LastAttempt, HubError> {
+    Ok(LastAttempt {
+        started_at: row.try_get(first)?,
+        ended_at: row.try_get(first + 1)?,
+        usage: usage_from_columns((row.try_get(first + 2)?, row.try_get(first + 3)?, row.try_get(first + 4)?)),
     })
 }
 
@@ -263,6 +276,8 @@ fn done_row(row: &Row) -> Result<DoneRow, HubError> {
         value: None,
         copied: None,
         same: row.try_get(12)?,
+        last: last_attempt(row, 13)?,
+        earlier: row.try_get(18)?,
         log: None,
     })
 }

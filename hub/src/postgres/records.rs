@@ -6,6 +6,7 @@ use bue_model::history::HistorySample;
 use bue_model::{RunId, Timestamp};
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::connection::retry::retry_transient;
@@ -73,20 +74,43 @@ impl PostgresState {
     async fn try_record_sample(&self, sample: &HistorySample) -> Result<(), HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let HistorySample { at, runs, blocked, available, running, completed, failed, cancelled, workers } = *sample;
-        let counts = [runs, blocked, available, running, completed, failed, cancelled, workers].map(signed);
-        let [runs, blocked, available, running, completed, failed, cancelled, workers] = &counts;
+        let HistorySample {
+            at,
+            runs,
+            blocked,
+            available,
+            running,
+            completed,
+            failed,
+            cancelled,
+            workers,
+            delayed,
+            handed_back,
+        } = *sample;
+        let counts = [runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back]
+            .map(signed);
+        let [runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back] = &counts;
         for tier in TIERS {
             let (interval, slot) = (tier.interval_ms, tier.slot(at).0);
             let sql = "INSERT INTO history
-                 (interval_ms, at, runs, blocked, available, running, completed, failed, cancelled, workers)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
-            execute(
-                &tx,
-                sql,
-                &[&interval, &slot, runs, blocked, available, running, completed, failed, cancelled, workers],
-            )
-            .await?;
+                 (interval_ms, at, runs, blocked, available, running, completed, failed, cancelled, workers,
+                  delayed, handed_back)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+            let counts: [&(dyn ToSql + Sync); 12] = [
+                &interval,
+                &slot,
+                runs,
+                blocked,
+                available,
+                running,
+                completed,
+                failed,
+                cancelled,
+                workers,
+                delayed,
+                handed_back,
+            ];
+            execute(&tx, sql, &counts).await?;
             let (first, last) = tier.kept(at).into_inner();
             // hubs that sample at the same moment do not wait for each other
             let sql = "DELETE FROM history WHERE (interval_ms, at) IN (SELECT interval_ms, at FROM history
@@ -112,7 +136,9 @@ impl PostgresState {
     ) -> Result<Vec<HistorySample>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let sql = "SELECT at, runs, blocked, available, running, completed, failed, cancelled, workers FROM history
+        let sql =
+            "SELECT at, runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back
+             FROM history
              WHERE interval_ms = $1 AND at >= $2 AND at <= $3 ORDER BY at";
         let rows = query(&tx, sql, &[&tier.interval_ms, &period.start().0, &period.end().0]).await?;
         rows.iter().map(sample_row).collect()
@@ -149,5 +175,7 @@ fn sample_row(row: &Row) -> Result<HistorySample, HubError> {
         failed: count(6)?,
         cancelled: count(7)?,
         workers: count(8)?,
+        delayed: count(9)?,
+        handed_back: count(10)?,
     })
 }

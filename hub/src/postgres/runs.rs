@@ -106,6 +106,7 @@ impl PostgresState {
             "DELETE FROM fanout WHERE run = $1",
             "DELETE FROM failed WHERE run = $1",
             "DELETE FROM step_count WHERE run = $1",
+            "DELETE FROM step_usage WHERE run = $1",
             "DELETE FROM plan WHERE run = $1",
             "DELETE FROM rerun WHERE run = $1",
             "DELETE FROM lender WHERE run = $1",
@@ -129,10 +130,11 @@ async fn cancel_rows(tx: &Transaction<'_>, (first, end): IdRange, now: i64) -> R
         "WITH cancelled AS (DELETE FROM job WHERE id >= $1 AND id < $2 AND state <> ",
         state_code!(Failed),
         " RETURNING *),
-         moved AS (INSERT INTO done (id, run, node, fanout, state, token, worker, attempts, resets, log, ended_at)
+         moved AS (INSERT INTO done (id, run, node, fanout, state, token, worker, attempts, resets, log, started_at, earlier,
+                 ended_at)
              SELECT id, run, node, fanout, ",
         state_code!(Cancelled),
-        ", token, worker, attempts, resets, log, $3 FROM cancelled)
+        ", token, worker, attempts, resets, log, started_at, earlier, $3 FROM cancelled)
          SELECT node, state, count(*) FROM cancelled GROUP BY node, state"
     );
     let rows = query(tx, sql, &[&first, &end, &now]).await?;

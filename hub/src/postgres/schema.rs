@@ -17,7 +17,7 @@ use crate::jobs::param_index::stored_param_rows;
 use crate::pipelines::with_values;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -322,6 +322,27 @@ CREATE TABLE history (
     workers BIGINT NOT NULL,
     PRIMARY KEY (interval_ms, at)
 );
+";
+/// Attempts of jobs, what the attempts of steps used, and how many jobs waited although they were ready.
+const V12: &str = "
+ALTER TABLE job ADD COLUMN started_at BIGINT;
+ALTER TABLE job ADD COLUMN earlier BYTEA;
+ALTER TABLE done ADD COLUMN started_at BIGINT;
+ALTER TABLE done ADD COLUMN run_ms BIGINT;
+ALTER TABLE done ADD COLUMN cpu_ms BIGINT;
+ALTER TABLE done ADD COLUMN peak_memory BIGINT;
+ALTER TABLE done ADD COLUMN earlier BYTEA;
+CREATE TABLE step_usage (
+    run BIGINT NOT NULL,
+    step BIGINT NOT NULL,
+    bucket BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    cpu_ms BIGINT NOT NULL,
+    peak_memory BIGINT NOT NULL,
+    PRIMARY KEY (run, step, bucket)
+);
+ALTER TABLE history ADD COLUMN delayed BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE history ADD COLUMN handed_back BIGINT NOT NULL DEFAULT 0;
 ";
 /// The layout whose new columns are filled in by code.
 const LISTS_LAYOUT: i64 = 10;

@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::query::execute;
 use crate::error::HubError;
+use crate::jobs::attempts::usage_to_columns;
 use crate::jobs::changes::change_set::ChangeSet;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
 use crate::jobs::counts::step_counts::{CountChanges, StepCounts};
@@ -87,6 +88,11 @@ macro_rules! done_columns {
             env: BYTEA = $row.hint.env.as_deref(),
             scope_hint: TEXT = $row.hint.scope.as_deref(),
             same: BOOL = $row.same,
+            started_at: INT8 = $row.last.started_at,
+            run_ms: INT8 = usage_to_columns($row.last.usage).0,
+            cpu_ms: INT8 = usage_to_columns($row.last.usage).1,
+            peak_memory: INT8 = usage_to_columns($row.last.usage).2,
+            earlier: BYTEA = $row.earlier.as_deref(),
             $($more)*
         })
     };
@@ -111,6 +117,8 @@ macro_rules! job_columns {
             available_at: INT8 = $row.available_at,
             lease_end: INT8 = $row.lease_end,
             reported: INT8 = $row.reported,
+            started_at: INT8 = $row.started_at,
+            earlier: BYTEA = $row.earlier.as_deref(),
             attempts: INT8 = i64::from($row.attempts),
             pendings: INT8 = i64::from($row.pendings),
             pending_since: INT8 = $row.pending_since,
@@ -403,11 +411,15 @@ async fn write_failed(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(
 
 /// Adds counts. Safe without a check: the rows are inserted with the run, which is locked.
 pub(super) async fn write_counts(tx: &Transaction<'_>, counts: &CountChanges) -> Result<(), HubError> {
-    if counts.0.is_empty() {
+    tokio::try_join!(write_step_counts(tx, counts), write_usage(tx, counts)).map(drop)
+}
+
+async fn write_step_counts(tx: &Transaction<'_>, counts: &CountChanges) -> Result<(), HubError> {
+    if counts.steps.is_empty() {
         return Ok(());
     }
-    let mut columns = vec![Vec::with_capacity(counts.0.len()); 2 + StepCounts::COLUMNS.len()];
-    for ((run, step), counts) in &counts.0 {
+    let mut columns = vec![Vec::with_capacity(counts.steps.len()); 2 + StepCounts::COLUMNS.len()];
+    for ((run, step), counts) in &counts.steps {
         let values = [*run, i64::from(*step)].into_iter().chain(counts.values());
         columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
     }
@@ -421,6 +433,31 @@ pub(super) async fn write_counts(tx: &Transaction<'_>, counts: &CountChanges) ->
     let sql = format!(
         "UPDATE step_count AS old SET {} FROM {} WHERE old.run = new.run AND old.step = new.step",
         add.join(", "),
+        new.table()
+    );
+    new.execute(tx, &sql, &[]).await?;
+    Ok(())
+}
+
+/// Adds what attempts used.
+async fn write_usage(tx: &Transaction<'_>, counts: &CountChanges) -> Result<(), HubError> {
+    let rows: Vec<_> = counts.usage.iter().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let new = arrays!(rows, row => {
+        run: INT8 = row.0.0,
+        step: INT8 = i64::from(row.0.1),
+        bucket: INT8 = row.0.2,
+        attempts: INT8 = row.1.attempts,
+        cpu_ms: INT8 = row.1.cpu_ms,
+        peak_memory: INT8 = row.1.peak_memory,
+    });
+    let sql = format!(
+        "INSERT INTO step_usage AS old ({}) SELECT * FROM {} ON CONFLICT (run, step, bucket) DO UPDATE
+             SET attempts = old.attempts + excluded.attempts, cpu_ms = old.cpu_ms + excluded.cpu_ms,
+                 peak_memory = greatest(old.peak_memory, excluded.peak_memory)",
+        new.names(),
         new.table()
     );
     new.execute(tx, &sql, &[]).await?;

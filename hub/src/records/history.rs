@@ -68,6 +68,8 @@ pub(crate) fn sample_of(at: Timestamp, tally: &Tally, workers: u64) -> HistorySa
         completed: jobs(JobState::Completed),
         failed: jobs(JobState::Failed),
         cancelled: jobs(JobState::Cancelled),
+        delayed: tally.delayed,
+        handed_back: tally.handed_back,
         workers,
     }
 }

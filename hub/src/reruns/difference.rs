@@ -176,6 +176,7 @@ fn facts(RunStep { step, code }: &RunStep) -> BTreeMap<String, Value> {
     let source = match source {
         Source::File(path) => path.clone(),
         Source::Inline { .. } => "in the script".to_owned(),
+        Source::Fused(_) => "those of its stages".to_owned(),
     };
     let mut facts: BTreeMap<String, Value> = match serde_json::to_value(settings) {
         Ok(Value::Object(settings)) => settings.into_iter().collect(),

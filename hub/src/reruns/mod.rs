@@ -85,6 +85,7 @@ impl Rerun {
         let mut code = code;
         for replacement in &self.replace {
             for index in indices(&plan, std::slice::from_ref(&replacement.step))? {
+                check_replacement(&plan, index, &replacement.step)?;
                 replace(&mut plan, &mut code, index, replacement);
             }
         }
@@ -129,12 +130,35 @@ fn indices(plan: &Plan, names: &[String]) -> Result<Vec<StepIndex>, HubError> {
         let found = (0..).map(StepIndex).zip(&plan.steps).filter(|(_, step)| step.name == *name);
         let before = all.len();
         all.extend(found.map(|(index, _)| index));
+        // a stage has no jobs of its own
+        for at in before..all.len() {
+            all.extend(all.get(at).into_iter().flat_map(|stage| fused_with(plan, *stage)).collect::<Vec<_>>());
+        }
         if all.len() == before {
             let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
             return Err(HubError::StepNotFound { step: name.clone(), steps: steps.join("`, `") });
         }
     }
     Ok(all)
+}
+
+/// Returns the fused steps of which a step is a stage.
+fn fused_with(plan: &Plan, stage: StepIndex) -> impl Iterator<Item = StepIndex> + '_ {
+    let steps = (0..).map(StepIndex).zip(&plan.steps);
+    let fused = steps.filter(move |(_, step)| matches!(&step.source, Source::Fused(stages) if stages.contains(&stage)));
+    fused.map(|(index, _)| index)
+}
+
+/// Refuses to replace the code of a step that runs as one job with others: their code is packed together.
+fn check_replacement(plan: &Plan, index: StepIndex, step: &str) -> Result<(), HubError> {
+    let is_fused = plan.steps.get(index.get()).is_some_and(|step| matches!(step.source, Source::Fused(_)));
+    if !is_fused && fused_with(plan, index).next().is_none() {
+        return Ok(());
+    }
+    Err(HubError::BadRequest(format!(
+        "the code of step `{step}` cannot be replaced, because it runs as one job with others; change the script, and start \
+         a new run"
+    )))
 }
 
 fn replace(plan: &mut Plan, code: &mut [BlobRef], index: StepIndex, replacement: &Replacement) {

@@ -333,12 +333,8 @@ impl JobStore for SqliteStore {
         self.writer.transact(None, move |tx| tx.log(job))
     }
 
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method path has one lifetime, and is not general enough"
-    )]
-    fn tally(&self) -> StoreFuture<'_, Tally> {
-        self.writer.transact(None, |tx| tx.tally())
+    fn tally(&self, now: Timestamp) -> StoreFuture<'_, Tally> {
+        self.writer.transact(None, move |tx| tx.tally(now))
     }
 
     fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()> {

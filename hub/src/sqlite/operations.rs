@@ -55,13 +55,13 @@ impl WriteTx<'_> {
     }
 
     fn insert_run(&self, id: RunId, name: &str, first: i64, body: &[u8]) -> Result<i64, HubError> {
+        let key = self.allocate_run_key()?;
         let mut insert = self.db.prepare_cached(concat!(
-            "INSERT INTO run (id, name, first, state, created_at, version) VALUES (?1, ?2, ?3, ",
+            "INSERT INTO run (key, id, name, first, state, created_at, version) VALUES (?1, ?2, ?3, ?4, ",
             run_state_code!(Running),
-            ", ?4, 0)"
+            ", ?5, 0)"
         ))?;
-        insert.execute(params![id.0.as_bytes(), name, first, self.now])?;
-        let key = self.db.last_insert_rowid();
+        insert.execute(params![key, id.0.as_bytes(), name, first, self.now])?;
         self.db.prepare_cached("INSERT INTO plan (run, body) VALUES (?1, ?2)")?.execute(params![key, body])?;
         Ok(key)
     }

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::state::run_state;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
+use crate::jobs::attempts::{LastAttempt, usage_from_columns};
 use crate::jobs::changes::rows::{DoneRow, JobRow};
 use crate::jobs::changes::snapshot::{KeyedRate, RequiredReads, Snapshot, merge_ranges};
 use crate::jobs::initial_state::Hint;
@@ -22,7 +23,7 @@ macro_rules! select_jobs {
         concat!(
             "SELECT id, node, fanout, run, state, waiting_for, scope, priority, rate, hinted, env, env_from, available_at,
                  lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by,
-                 isolated, expires_at, scope_hint, scope_from
+                 isolated, expires_at, scope_hint, scope_from, started_at, earlier
              FROM job WHERE ",
             $($condition),+
         )
@@ -78,6 +79,9 @@ impl SharedTexts {
             expires_at: row.get(24)?,
             scope_hint: row.get_ref(25)?.as_str_or_null()?.map(|text| shared(&mut self.scope_hint, text)),
             scope_from: row.get::<_, Option<u32>>(26)?.map(NodeId),
+            started_at: row.get(27)?,
+            earlier: row.get(28)?,
+            ending: None,
             failure: None,
             log: None,
         })
@@ -193,7 +197,8 @@ impl WriteTx<'_> {
     fn read_done(&mut self, snapshot: &mut Snapshot, ids: &BTreeSet<i64>) -> Result<(), HubError> {
         let db = self.db;
         let mut select = db.prepare_cached(
-            "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint, same
+            "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint, same,
+                 started_at, ended_at, run_ms, cpu_ms, peak_memory, earlier
              FROM done WHERE id = ?1",
         )?;
         for id in ids {
@@ -302,6 +307,15 @@ pub(super) fn hint(row: &Row<'_>, first: usize) -> rusqlite::Result<Hint> {
     })
 }
 
+/// Reads a row's last attempt from five columns.
+pub(super) fn last_attempt(row: &Row<'_>, first: usize) -> rusqlite::Result<LastAttempt> {
+    Ok(LastAttempt {
+        started_at: row.get(first)?,
+        ended_at: row.get(first + 1)?,
+        usage: usage_from_columns((row.get(first + 2)?, row.get(first + 3)?, row.get(first + 4)?)),
+    })
+}
+
 fn done_row(row: &Row<'_>) -> rusqlite::Result<DoneRow> {
     Ok(DoneRow {
         location: Location { id: row.get(0)?, node: NodeId(row.get(1)?), fanout: row.get(2)? },
@@ -315,6 +329,8 @@ fn done_row(row: &Row<'_>) -> rusqlite::Result<DoneRow> {
         value: None,
         copied: None,
         same: row.get(12)?,
+        last: last_attempt(row, 13)?,
+        earlier: row.get(18)?,
         log: None,
     })
 }

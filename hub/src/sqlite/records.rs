@@ -62,18 +62,43 @@ impl WriteTx<'_> {
     /// Records a sample in each tier that has none of this slot, and deletes samples that are too old.
     pub(super) fn record_sample(&self, sample: &HistorySample) -> Result<(), HubError> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO history (interval_ms, at, runs, blocked, available, running, completed, failed, cancelled, workers)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+            "INSERT INTO history (interval_ms, at, runs, blocked, available, running, completed, failed, cancelled, workers,
+                 delayed, handed_back)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
         )?;
         let mut delete =
             self.db.prepare_cached("DELETE FROM history WHERE interval_ms = ?1 AND (at < ?2 OR at > ?3)")?;
-        let HistorySample { at, runs, blocked, available, running, completed, failed, cancelled, workers } = *sample;
-        let counts = [runs, blocked, available, running, completed, failed, cancelled, workers].map(signed);
-        let [runs, blocked, available, running, completed, failed, cancelled, workers] = counts;
+        let HistorySample {
+            at,
+            runs,
+            blocked,
+            available,
+            running,
+            completed,
+            failed,
+            cancelled,
+            workers,
+            delayed,
+            handed_back,
+        } = *sample;
+        let counts = [runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back];
+        let [runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back] =
+            counts.map(signed);
         for tier in TIERS {
             let (interval, slot) = (tier.interval_ms, tier.slot(at).0);
             insert.execute(params![
-                interval, slot, runs, blocked, available, running, completed, failed, cancelled, workers
+                interval,
+                slot,
+                runs,
+                blocked,
+                available,
+                running,
+                completed,
+                failed,
+                cancelled,
+                workers,
+                delayed,
+                handed_back
             ])?;
             let (first, last) = tier.kept(at).into_inner();
             delete.execute(params![interval, first.0, last.0])?;
@@ -88,7 +113,8 @@ impl WriteTx<'_> {
         period: &RangeInclusive<Timestamp>,
     ) -> Result<Vec<HistorySample>, HubError> {
         let mut select = self.db.prepare_cached(
-            "SELECT at, runs, blocked, available, running, completed, failed, cancelled, workers FROM history
+            "SELECT at, runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back
+             FROM history
              WHERE interval_ms = ?1 AND at >= ?2 AND at <= ?3 ORDER BY at",
         )?;
         let rows = select.query_map(params![tier.interval_ms, period.start().0, period.end().0], |row| {
@@ -103,6 +129,8 @@ impl WriteTx<'_> {
                 failed: count(6)?,
                 cancelled: count(7)?,
                 workers: count(8)?,
+                delayed: count(9)?,
+                handed_back: count(10)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

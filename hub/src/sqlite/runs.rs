@@ -40,10 +40,11 @@ impl WriteTx<'_> {
     /// Moves the rows of a range to `done`, as cancelled. Returns the number of jobs.
     fn cancel_rows(&mut self, run: &Run, (first, end): IdRange) -> Result<u64, HubError> {
         let mut insert = self.db.prepare_cached(concat!(
-            "INSERT INTO done (id, run, node, fanout, state, token, worker, attempts, resets, log, ended_at)
+            "INSERT INTO done (id, run, node, fanout, state, token, worker, attempts, resets, log, started_at, earlier,
+                 ended_at)
              SELECT id, run, node, fanout, ",
             state_code!(Cancelled),
-            ", token, worker, attempts, resets, log, ?3
+            ", token, worker, attempts, resets, log, started_at, earlier, ?3
              FROM job WHERE id >= ?1 AND id < ?2 AND state <> ",
             state_code!(Failed)
         ))?;
@@ -87,6 +88,7 @@ impl WriteTx<'_> {
             "DELETE FROM fanout WHERE run = ?1",
             "DELETE FROM failed WHERE run = ?1",
             "DELETE FROM step_count WHERE run = ?1",
+            "DELETE FROM step_usage WHERE run = ?1",
             "DELETE FROM plan WHERE run = ?1",
             "DELETE FROM rerun WHERE run = ?1",
             "DELETE FROM lender WHERE run = ?1",

@@ -17,7 +17,7 @@ use crate::jobs::param_index::stored_param_rows;
 use crate::pipelines::with_values;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -333,6 +333,31 @@ CREATE TABLE history (
     workers INTEGER NOT NULL,
     PRIMARY KEY (interval_ms, at)
 ) WITHOUT ROWID;
+";
+/// Attempts of jobs, what the attempts of steps used, and how many jobs waited although they were ready.
+const V12: &str = "
+ALTER TABLE job ADD COLUMN started_at INTEGER;   -- when the running attempt started
+ALTER TABLE job ADD COLUMN earlier BLOB;         -- the attempts before that one, postcard
+ALTER TABLE done ADD COLUMN started_at INTEGER;  -- when the last attempt started; it ended when the job did
+ALTER TABLE done ADD COLUMN run_ms INTEGER;      -- what the worker measured of it, and the next two
+ALTER TABLE done ADD COLUMN cpu_ms INTEGER;
+ALTER TABLE done ADD COLUMN peak_memory INTEGER; -- bytes
+ALTER TABLE done ADD COLUMN earlier BLOB;
+-- attempts of each step by how long they took, as a logarithm
+CREATE TABLE step_usage (
+    run INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    cpu_ms INTEGER NOT NULL,
+    peak_memory INTEGER NOT NULL,
+    PRIMARY KEY (run, step, bucket)
+) WITHOUT ROWID;
+-- the next key of a run: a key of a deleted run is not used again
+ALTER TABLE sequence ADD COLUMN next_run INTEGER NOT NULL DEFAULT 1;
+UPDATE sequence SET next_run = (SELECT coalesce(max(key), 0) + 1 FROM run);
+ALTER TABLE history ADD COLUMN delayed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE history ADD COLUMN handed_back INTEGER NOT NULL DEFAULT 0;
 ";
 /// The layout whose new columns are filled in by code.
 const LISTS_LAYOUT: i64 = 10;

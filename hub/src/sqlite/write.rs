@@ -9,10 +9,12 @@ use rusqlite::{params, params_from_iter};
 
 use super::write_tx::WriteTx;
 use crate::error::HubError;
+use crate::jobs::attempts::usage_to_columns;
 use crate::jobs::changes::change_set::ChangeSet;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
 use crate::jobs::changes::snapshot::merge_ranges;
-use crate::jobs::counts::step_counts::StepCounts;
+use crate::jobs::counts::step_counts::{CountChanges, StepCounts};
+use crate::jobs::counts::usage::UsageCounts;
 use crate::jobs::instance::IdRange;
 use crate::jobs::state::run_state_to_code;
 
@@ -100,6 +102,11 @@ impl WriteTx<'_> {
             same: row.same,
             log: self.log_of(row)?,
             ended_at: changes.now,
+            started_at: row.last.started_at,
+            run_ms: usage_to_columns(row.last.usage).0,
+            cpu_ms: usage_to_columns(row.last.usage).1,
+            peak_memory: usage_to_columns(row.last.usage).2,
+            earlier: row.earlier,
         });
         Ok(())
     }
@@ -161,6 +168,8 @@ impl WriteTx<'_> {
             token: row.token,
             reported: row.reported,
             worker: row.worker.as_deref(),
+            started_at: row.started_at,
+            earlier: row.earlier,
             attempts: row.attempts,
             pendings: row.pendings,
             pending_since: row.pending_since,
@@ -188,6 +197,8 @@ impl WriteTx<'_> {
             "available_at = ?": row.available_at;
             "lease_end = ?": row.lease_end;
             "reported = ?": row.reported;
+            "started_at = ?": row.started_at;
+            "earlier = ?": row.earlier;
             "attempts = ?": row.attempts;
             "pendings = ?": row.pendings;
             "pending_since = ?": row.pending_since;
@@ -268,10 +279,18 @@ impl WriteTx<'_> {
 
     /// Adds the collected counts. Safe without a check: the rows are inserted with the run, and there is one writer.
     pub(super) fn write_counts(&mut self) -> Result<(), HubError> {
+        let CountChanges { steps, usage } = std::mem::take(&mut self.counts);
         let mut update = self.db.prepare_cached(&ADD_COUNTS)?;
-        for ((run, step), counts) in std::mem::take(&mut self.counts.0) {
+        for ((run, step), counts) in steps {
             let values = counts.values();
             update.execute(params_from_iter(values.iter().chain([&run, &i64::from(step)])))?;
+        }
+        let mut add = self.db.prepare_cached(
+            "INSERT INTO step_usage (run, step, bucket, attempts, cpu_ms, peak_memory) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET attempts = attempts + ?4, cpu_ms = cpu_ms + ?5, peak_memory = max(peak_memory, ?6)",
+        )?;
+        for ((run, step, bucket), UsageCounts { attempts, cpu_ms, peak_memory }) in usage {
+            add.execute(params![run, step, bucket, attempts, cpu_ms, peak_memory])?;
         }
         Ok(())
     }

@@ -155,6 +155,13 @@ impl<'a> WriteTx<'a> {
         Ok(select.query_row([key], |row| run_state(row.get(0)?))?)
     }
 
+    /// Allocates the key of a run, which was never used before.
+    pub(super) fn allocate_run_key(&self) -> Result<i64, HubError> {
+        let mut update =
+            self.db.prepare_cached("UPDATE sequence SET next_run = next_run + 1 RETURNING next_run - 1")?;
+        Ok(update.query_row([], |row| row.get(0))?)
+    }
+
     /// Allocates this many ids, which were never used before. Returns the first one. Safe because the one writer is the only
     /// user of the sequence; a rollback undoes the allocation too.
     pub(super) fn allocate_ids(&self, count: i64) -> Result<i64, HubError> {

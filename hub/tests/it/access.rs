@@ -8,6 +8,7 @@ use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
     dashboard_routes, hub_routes,
 };
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{Heartbeat, LeaseRequest, Report, ReportBatch, Verdict, WorkerStatus};
 use bue_model::{BlobHash, RunId, RunState, Timestamp, Token};
 use bue_test_support::wait::within_deadline;
@@ -352,7 +353,8 @@ async fn a_lease_can_be_used_only_with_the_access_token_it_was_granted_to() {
 
     let report = |token: Token| {
         let outcome = completed("7");
-        let report = Report { job: lease.job, token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
+        let report =
+            Report { job: lease.job, token, outcome, log: None, arguments: Vec::new(), usage: AttemptUsage::of_ms(1) };
         ReportBatch { worker: worker.clone(), reports: vec![report] }
     };
     let heartbeat = |token: Token| Heartbeat {

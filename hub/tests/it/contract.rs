@@ -1,6 +1,7 @@
 //! The contract of every store. Each claim takes a [`World`](crate::world::World) on an empty store.
 
 pub(crate) mod at_most;
+pub(crate) mod attempts;
 pub(crate) mod expiries;
 pub(crate) mod finally;
 pub(crate) mod flow;
@@ -98,7 +99,10 @@ macro_rules! all_contract_tests {
                 a_reset_in_a_round_leaves_the_others_alone
                 a_cancellation_in_a_round_leaves_the_others_alone
                 two_loops_run_over_one_list
-                hints_of_a_source_reach_the_rounds;
+                hints_of_a_source_reach_the_rounds
+                a_list_job_gets_lists_and_its_parts_are_arguments
+                a_list_job_needs_lists
+                a_list_is_looped_over_and_used_by_list_jobs;
             gathers:
                 a_gathered_list_has_the_rounds_in_order
                 a_cancelled_round_gives_nothing
@@ -122,6 +126,13 @@ macro_rules! all_contract_tests {
                 a_rate_and_a_limit_both_hold
                 why_names_the_limit
                 many_keys_whose_jobs_run_do_not_hide_a_free_one;
+            attempts:
+                every_attempt_tells_its_times_worker_and_verdict
+                a_job_keeps_its_last_attempts
+                attempts_outlive_resets_and_cancellations
+                a_job_without_an_attempt_tells_none
+                lists_tell_the_start_and_not_the_attempts
+                a_step_tells_what_its_attempts_used;
             expiries:
                 a_job_expires_although_no_worker_asks
                 an_expired_job_is_not_leased
@@ -204,6 +215,7 @@ macro_rules! all_contract_tests {
                 a_long_name_is_cut_between_two_characters
                 a_list_of_runs_is_short_whatever_their_plans
                 jobs_of_open_runs_are_counted_by_scope
+                delayed_jobs_and_hand_backs_are_counted
                 the_log_of_the_last_attempt_is_kept
                 a_call_without_a_value_says_why
                 a_result_says_whether_something_uses_it
@@ -249,7 +261,9 @@ macro_rules! all_contract_tests {
                 a_deleted_run_lends_its_blobs_and_no_more_results
                 the_same_rerun_is_one_run
                 limits_and_expiries_do_not_hold_what_is_reused
-                equal_results_have_equal_digests;
+                equal_results_have_equal_digests
+                a_stage_stands_for_its_job
+                lists_made_of_reused_lists_are_reused;
             listing:
                 jobs_are_listed_by_step_and_state
                 pages_join_to_the_whole_list

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bue_hub::{Durability, Hub, JobStore, SqliteStore};
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{ErrorBody, LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{RunId, RunState, Timestamp};
 use bue_test_support::process;
@@ -103,8 +104,14 @@ async fn an_outcome_refused_by_a_full_disk_can_be_reported_again() {
             let leased = hub.store.lease(Timestamp(1), request).await.expect("leases").batch;
             let lease = &leased.leases[0];
             let outcome = completed("1");
-            let report =
-                Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
+            let report = Report {
+                job: lease.job,
+                token: lease.token,
+                outcome,
+                log: None,
+                arguments: Vec::new(),
+                usage: AttemptUsage::of_ms(1),
+            };
             let batch = ReportBatch { worker: "w".into(), reports: vec![report] };
             disk.set_fault(Some(fault));
             hub.store.complete(Timestamp(2), batch.clone()).await.expect_err("a refusal");

@@ -16,6 +16,7 @@ use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, JobStore, RouteView, SqliteStore, bucket_routes, dashboard_routes,
     hub_routes,
 };
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{
     CONTENT_TYPE, ErrorBody, Heartbeat, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Submission, WIRE_VERSION,
     WorkerStatus,
@@ -80,7 +81,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         outcome,
         log: None,
         arguments: Vec::new(),
-        run_ms: 1,
+        usage: AttemptUsage::of_ms(1),
     };
     let reports = vec![report(Outcome::Cancelled), report(Outcome::Pending { delay_ms: Some(u64::MAX), scope: None })];
     let json = serde_json::to_string(&plan()).expect("JSON");

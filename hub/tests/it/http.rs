@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use bue_client::{ClientError, HubClient};
 use bue_hub::{Durability, Hub, JobStore, SqliteStore, serve_hub};
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{
     CONTENT_TYPE, Heartbeat, JobPage, JobQuery, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, RunView, Verdict,
     WIRE_VERSION, WorkerAbilities, WorkerStatus,
@@ -84,7 +85,14 @@ fn lease_request(count: u32, wait_ms: u64) -> LeaseRequest {
 
 /// A report of the worker `w1`.
 pub(crate) fn report_of(lease: &bue_model::wire::Lease, outcome: Outcome) -> ReportBatch {
-    let report = Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
+    let report = Report {
+        job: lease.job,
+        token: lease.token,
+        outcome,
+        log: None,
+        arguments: Vec::new(),
+        usage: AttemptUsage::of_ms(1),
+    };
     ReportBatch { worker: "w1".into(), reports: vec![report] }
 }
 

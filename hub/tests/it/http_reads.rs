@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bue_hub::{Durability, Hub, JobStore, SqliteStore};
+use bue_model::attempt::AttemptUsage;
 use bue_model::job::Hints;
 use bue_model::wire::{CONTENT_TYPE, Report};
 use bue_model::{BlobHash, BlobRef, Chunk, Outcome, RunId, Value, ValueRef, cbor};
@@ -166,7 +167,7 @@ async fn a_job_has_a_result_inputs_and_a_log() {
         outcome,
         log,
         arguments: Vec::new(),
-        run_ms: 1,
+        usage: AttemptUsage::of_ms(1),
     };
     hub.world.send_report(report(&held, with_value(numbers(2)), Some(log))).await;
     let done = hub.json(&result).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore};
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{LeaseRequest, Report, ReportBatch, WorkerAbilities};
 use bue_model::{RunId, Token};
 use bue_test_support::wait::{wait_until_async, within_deadline};
@@ -48,8 +49,14 @@ async fn a_hub_counts_what_it_does() {
     let batch = client.lease(&ask(1, 0)).await.expect("leases");
     let report = |token| {
         let lease = &batch.leases[0];
-        let report =
-            Report { job: lease.job, token, outcome: completed("1"), log: None, arguments: Vec::new(), run_ms: 1 };
+        let report = Report {
+            job: lease.job,
+            token,
+            outcome: completed("1"),
+            log: None,
+            arguments: Vec::new(),
+            usage: AttemptUsage::of_ms(1),
+        };
         ReportBatch { worker: "w1".into(), reports: vec![report] }
     };
     client.report(&report(Token::unsealed(99))).await.expect("verdicts");

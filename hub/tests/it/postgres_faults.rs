@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bue_hub::{Hub, JobStore, LEASE_MS, PostgresStore, serve_hub};
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{JobId, RunId, RunState, Timestamp};
 use bue_test_support::cluster::{Cluster, LEDGER, shared};
@@ -128,7 +129,7 @@ async fn work(store: Arc<PostgresStore>, name: String, accepted: AcceptedReports
             outcome: completed("1"),
             log: None,
             arguments: Vec::new(),
-            run_ms: 1,
+            usage: AttemptUsage::of_ms(1),
         });
         let batch = ReportBatch { worker: request.worker.clone(), reports: reports.collect() };
         let verdicts = loop {

@@ -38,6 +38,27 @@ impl Script {
         last
     }
 
+    /// Adds a job that makes a list of others: an operation on lists.
+    pub(crate) fn list_job(&mut self, name: &str, operation: &str, lists: &[NodeId]) -> NodeId {
+        let inputs: Vec<Input> = lists.iter().copied().map(Input::Node).collect();
+        let job = self.call(&[name], &inputs);
+        self.hide_last_call();
+        let step = self.step(name);
+        let step = &mut self.steps[step.get()];
+        (step.language, step.function) = (Language::Builtin, operation.to_owned());
+        job
+    }
+
+    /// Adds a call of steps that run as one job.
+    pub(crate) fn fused_call(&mut self, stages: &[&str], inputs: &[Input]) -> NodeId {
+        let indices = stages.iter().map(|stage| self.step(stage)).collect();
+        let name = stages.join("|");
+        let job = self.call(&[&name], inputs);
+        let step = self.step(&name);
+        self.steps[step.get()].source = Source::Fused(indices);
+        job
+    }
+
     /// Adds the handler of a job: a call of this step with its failure.
     pub(crate) fn on_failure(&mut self, failed: NodeId, step: &str) -> NodeId {
         let handler = self.call(&[step], &[Input::Failure(failed)]);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bue_hub::{Durability, JobStore, SqliteStore};
+use bue_model::attempt::AttemptUsage;
 use bue_model::job::Hints;
 use bue_model::wire::{
     Gathered, Heartbeat, JobInput, JobView, Lease, LeaseRequest, LeasedStep, Report, ReportBatch, ResultCursor,
@@ -49,6 +50,7 @@ fn argument(input: &JobInput) -> String {
     match input {
         JobInput::Value(value) => text_of(value),
         JobInput::Element { chunk, index } => format!("{}[{index}]", text_of(&chunk.value)),
+        JobInput::Part { chunk, index, part } => format!("{}[{index}][{part}]", text_of(&chunk.value)),
         JobInput::Gathered(values) => {
             let texts: Vec<_> = values
                 .iter()
@@ -163,8 +165,14 @@ impl World {
     }
 
     pub(crate) async fn report(&self, held: &LeasedJob, outcome: Outcome) -> Verdict {
-        let report =
-            Report { job: held.job(), token: held.lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 10 };
+        let report = Report {
+            job: held.job(),
+            token: held.lease.token,
+            outcome,
+            log: None,
+            arguments: Vec::new(),
+            usage: AttemptUsage::of_ms(10),
+        };
         self.send_report(report).await
     }
 
@@ -213,7 +221,7 @@ impl World {
     pub(crate) async fn report_all_accepted(&mut self, outcomes: Vec<(LeasedJob, Outcome)>) {
         let report = |(held, outcome): (LeasedJob, Outcome)| {
             let (job, token) = (held.job(), held.lease.token);
-            Report { job, token, outcome, log: None, arguments: Vec::new(), run_ms: 10 }
+            Report { job, token, outcome, log: None, arguments: Vec::new(), usage: AttemptUsage::of_ms(10) }
         };
         let batch = ReportBatch { worker: "w1".into(), reports: outcomes.into_iter().map(report).collect() };
         let verdicts = self.store.complete(self.time(), batch).await.expect("verdicts");

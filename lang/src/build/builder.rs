@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use bue_model::plan::{PLAN_VERSION, Plan};
 use bue_model::{Node, NodeId, ParamIndex};
 
-use super::definition::{PipeEntry, StepEntry};
+use super::definition::{FusionEntry, PipeEntry, StepEntry};
 use super::inherited::InheritedSettings;
 use super::symbol_table::{BoundResult, Definition, SymbolTable};
 use crate::diagnostics::builder::DiagnosticBuilder;
@@ -43,6 +43,8 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, truncated: bool, diagnostics: &mut D
         diagnostics,
         steps: Vec::new(),
         pipes: Vec::new(),
+        fusions: Vec::new(),
+        fusion_positions: HashMap::new(),
         definitions: SymbolTable::new(),
         results: SymbolTable::new(),
         first_bindings: HashMap::new(),
@@ -65,7 +67,7 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, truncated: bool, diagnostics: &mut D
         bytes_left: MAX_PLAN_BYTES,
         plan_is_full: false,
         loops_without_variable: 0,
-        loop_source_variable: None,
+        loop_source_variables: Vec::new(),
         finally: None,
         is_in_finally: false,
         outside_finally: HashSet::new(),
@@ -83,6 +85,9 @@ pub(super) struct Builder<'t, 'c, 's> {
     pub(super) diagnostics: &'c mut Diagnostics<'s>,
     pub(super) steps: Vec<StepEntry<'t>>,
     pub(super) pipes: Vec<PipeEntry<'t>>,
+    pub(super) fusions: Vec<FusionEntry>,
+    /// The position of each fusion, by its stages.
+    pub(super) fusion_positions: HashMap<Vec<usize>, usize>,
     pub(super) definitions: SymbolTable<'t, Definition>,
     pub(super) results: SymbolTable<'t, BoundResult>,
     /// Where each result of the file is bound first.
@@ -107,8 +112,8 @@ pub(super) struct Builder<'t, 'c, 's> {
     pub(super) plan_is_full: bool,
     /// Number of loops around the current line whose variable could not be parsed.
     pub(super) loops_without_variable: u32,
-    /// The variable of the loop whose source is being built.
-    pub(super) loop_source_variable: Option<&'t str>,
+    /// The variables of the loop whose source is being built.
+    pub(super) loop_source_variables: Vec<&'t str>,
     /// The word that begins the `finally` block.
     pub(super) finally: Option<Span>,
     pub(super) is_in_finally: bool,

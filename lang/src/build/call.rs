@@ -8,6 +8,7 @@ use bue_model::{CallIndex, Input, JobNode, Node, NodeId, StepIndex, Value, cbor}
 use bytes::Bytes;
 
 use super::builder::Builder;
+use super::definition::ChainLink;
 use super::symbol_table::{Binding, BoundResult, Definition};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
@@ -52,7 +53,7 @@ impl<'t> Builder<'t, '_, '_> {
         let inputs = self.arguments(call, nodes);
         let chain = self.chain(&call.target);
         let (inputs, chain) = (inputs?, chain?);
-        let links: Option<Vec<Link>> = chain.iter().map(|step| self.link(*step, call.span)).collect();
+        let links: Option<Vec<Link>> = chain.iter().map(|link| self.link(*link, call.span)).collect();
         self.jobs(call, &links?, inputs, role, nodes)
     }
 
@@ -149,11 +150,11 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     /// The steps that a call of this name runs.
-    fn chain(&mut self, target: &'t Name<'_>) -> Option<Rc<[usize]>> {
+    fn chain(&mut self, target: &'t Name<'_>) -> Option<Rc<[ChainLink]>> {
         match self.definitions.get(&target.text) {
             Some(Definition::Step(step)) => {
                 self.steps.get_mut(step)?.used = true;
-                Some(Rc::from([step]))
+                Some(Rc::from([ChainLink::Step(step)]))
             }
             Some(Definition::Pipe(pipe)) => {
                 let pipe = self.pipes.get_mut(pipe)?;
@@ -168,8 +169,12 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     /// A step of a chain, with the step that handles its failure.
-    fn link(&mut self, step: usize, at: Span) -> Option<Link> {
-        let index = self.use_step(step, at)?;
+    fn link(&mut self, link: ChainLink, at: Span) -> Option<Link> {
+        let (index, step) = match link {
+            ChainLink::Step(step) => (self.use_step(step, at)?, step),
+            // all stages have the same handler
+            ChainLink::Fusion(fusion) => (self.use_fusion(fusion, at)?, *self.fusions.get(fusion)?.stages.first()?),
+        };
         let handler = match self.steps.get(step)?.handler {
             Some(handler) => Some(self.use_step(handler, at)?),
             None => None,
@@ -178,7 +183,7 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     /// The index of the step in the plan, which it gets when it is first used.
-    fn use_step(&mut self, step: usize, at: Span) -> Option<StepIndex> {
+    pub(super) fn use_step(&mut self, step: usize, at: Span) -> Option<StepIndex> {
         if let Some(index) = self.steps.get(step)?.index {
             return Some(index);
         }

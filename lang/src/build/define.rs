@@ -7,7 +7,7 @@ use bue_model::language::Engine;
 use bue_model::plan::Settings;
 
 use super::builder::Builder;
-use super::definition::{PipeEntry, StepEntry};
+use super::definition::{ChainLink, PipeEntry, StepEntry, UnknownStep};
 use super::inherited::InheritedSettings;
 use super::symbol_table::Definition;
 use crate::diagnostics::builder::DiagnosticBuilder;
@@ -15,7 +15,7 @@ use crate::diagnostics::codes;
 use crate::settings;
 use crate::settings::value::SettingValue;
 use crate::source::Span;
-use crate::syntax::tree::{Block, Import, Name, Pipe, Setting, Statement, StepDefinition};
+use crate::syntax::tree::{Block, Import, Link, Name, Pipe, Setting, Statement, StepDefinition};
 
 impl<'t> Builder<'t, '_, '_> {
     /// Adds the definitions of a block. Settings apply to everything below them. Returns, for each inner block in order,
@@ -260,19 +260,28 @@ impl<'t> Builder<'t, '_, '_> {
         }
     }
 
+    /// The step that a name in a pipe means.
+    pub(super) fn step_in_pipe(&mut self, name: &Name<'_>, unknown: &mut Vec<UnknownStep>) -> Option<usize> {
+        match self.definitions.get(&name.text) {
+            Some(Definition::Step(step)) => {
+                self.steps.get_mut(step)?.used = true;
+                Some(step)
+            }
+            other => {
+                unknown.extend(self.not_a_step(name, other));
+                None
+            }
+        }
+    }
+
     fn resolve_pipe(&mut self, at: usize, pipe: &'t Pipe<'_>) {
         let mut chain = Vec::with_capacity(pipe.chain.len());
         let mut unknown = Vec::new();
-        for name in &pipe.chain {
-            match self.definitions.get(&name.text) {
-                Some(Definition::Step(step)) => chain.push(step),
-                other => unknown.extend(self.not_a_step(name, other)),
-            }
-        }
-        for step in &chain {
-            if let Some(entry) = self.steps.get_mut(*step) {
-                entry.used = true;
-            }
+        for link in &pipe.chain {
+            chain.extend(match link {
+                Link::Step(name) => self.step_in_pipe(name, &mut unknown).map(ChainLink::Step),
+                Link::Fusion(fusion) => self.define_fusion(fusion, &mut unknown).map(ChainLink::Fusion),
+            });
         }
         if let Some(entry) = self.pipes.get_mut(at) {
             entry.broken |= chain.len() < pipe.chain.len();

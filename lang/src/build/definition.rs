@@ -61,7 +61,8 @@ impl StepEntry<'_> {
         size_of::<Step>() + self.name.text.len() + function + code + own + settings::apply::bytes(&self.inherited)
     }
 
-    fn all_settings(&self) -> Settings {
+    /// The settings in effect.
+    pub(crate) fn all_settings(&self) -> Settings {
         let mut all = Settings::clone(&self.inherited);
         for setting in self.settings {
             settings::apply::apply(&mut all, &setting.value);
@@ -80,11 +81,29 @@ fn source(code: &Code<'_>, language: Language, lines: &LineIndex) -> Source {
     }
 }
 
+/// Steps in brackets, which run as one job.
+pub(crate) struct FusionEntry {
+    /// Positions in the list of steps, at least one.
+    pub(crate) stages: Vec<usize>,
+    /// The brackets.
+    pub(crate) span: Span,
+    /// Its index in the plan, once a call has added it.
+    pub(crate) index: Option<StepIndex>,
+}
+
+/// A part of a pipe that is one job.
+#[derive(Clone, Copy)]
+pub(crate) enum ChainLink {
+    /// A position in the list of steps.
+    Step(usize),
+    /// A position in the list of fusions.
+    Fusion(usize),
+}
+
 /// A pipe.
 pub(crate) struct PipeEntry<'t> {
     pub(crate) name: &'t Name<'t>,
-    /// Positions in the list of steps.
-    pub(crate) chain: Rc<[usize]>,
+    pub(crate) chain: Rc<[ChainLink]>,
     /// Names in the chain that are not steps.
     pub(crate) unknown: Vec<UnknownStep>,
     /// Whether parts of it could not be parsed.

@@ -2,6 +2,7 @@
 
 use super::builder::Builder;
 use super::definition::UnknownStep;
+use super::list_jobs::{example, list_function};
 use super::symbol_table::Definition;
 use bue_model::ParamIndex;
 
@@ -102,6 +103,11 @@ impl<'t> Builder<'t, '_, '_> {
             self.report(diagnostic.hint("move this line into the loop, or define the name outside"));
             return;
         }
+        if let Some(operation) = list_function(&name.text) {
+            let hint = format!("`{}` makes the list that a loop runs over: {}", name.text, example(operation));
+            self.report(diagnostic.hint(hint));
+            return;
+        }
         let nearest = self
             .suggester
             .nearest(&name.text, self.definitions.names())
@@ -140,7 +146,7 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn missing_result(&mut self, name: &Name<'_>) -> DiagnosticBuilder {
         let text = &*name.text;
-        if self.loop_source_variable == Some(text) {
+        if self.loop_source_variables.contains(&text) {
             let message = format!("`{text}` has no value before the loop begins");
             return DiagnosticBuilder::new(codes::RESULT_BEFORE_CALL, name.span, message)
                 .hint("the source of a loop is called once, before the loop: `for x in list():`");

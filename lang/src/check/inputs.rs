@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bue_model::plan::Source;
 use bue_model::{Input, JobNode, Node, Plan, StepIndex};
 
 use super::checked_step::CheckedStep;
@@ -33,13 +34,27 @@ pub(super) fn check(
     }
     let mut reported = HashSet::new();
     each_job(&plan.nodes, &mut |job| {
-        let Some(Some(step)) = steps.get(job.step.get()) else { return };
         let given = u32::try_from(job.inputs.len()).unwrap_or(u32::MAX);
-        let problem = wrong_inputs(step, given).or_else(|| given_twice(step, given));
-        if let Some((code, message)) = problem.filter(|_| reported.insert((job.step, given))) {
-            diagnostics.add(at_call(job, step.location, source_map, code, message));
+        for (index, given) in executed(plan, job.step, given) {
+            let Some(Some(step)) = steps.get(index.get()) else { continue };
+            let problem = wrong_inputs(step, given).or_else(|| given_twice(step, given));
+            if let Some((code, message)) = problem.filter(|_| reported.insert((index, given))) {
+                diagnostics.add(at_call(job, step.location, source_map, code, message));
+            }
         }
     });
+}
+
+/// The steps that a job executes, each with its number of inputs: its step, or the stages of a fused one, of which all but the first
+/// get what the one before yields.
+fn executed(plan: &Plan, step: StepIndex, given: u32) -> Vec<(StepIndex, u32)> {
+    match plan.steps.get(step.get()).map(|step| &step.source) {
+        Some(Source::Fused(stages)) => {
+            let inputs = core::iter::once(given).chain(core::iter::repeat(1));
+            stages.iter().copied().zip(inputs).collect()
+        }
+        _ => vec![(step, given)],
+    }
 }
 
 fn each_job(nodes: &[Node], visit: &mut impl FnMut(&JobNode)) {

@@ -99,6 +99,10 @@ codes! {
     MISSING_ARGUMENT = "E0070", "parameter without a value";
     UNKNOWN_PARAM = "E0071", "unknown parameter";
     UNUSABLE_ARGUMENT = "E0072", "unusable value for a parameter";
+    // steps that run as one job, and what loops run over
+    INVALID_FUSION = "E0080", "steps that cannot run as one job";
+    INVALID_SOURCE = "E0081", "invalid source of a loop";
+    INVALID_CHUNK = "E0082", "invalid chunk";
     // warnings
     UNUSED_STEP = "W0001", "step never used";
     UNUSED_PIPE = "W0002", "pipe never called";

@@ -20,10 +20,14 @@ impl Piece {
 
 /// The space between two pieces: none or one blank. Without a rule, a blank is kept if there was one.
 pub(super) fn between(before: &Piece, piece: &Piece) -> &'static str {
-    use TokenKind::{At, Bang, Bar, CloseBracket, CloseParen, Colon, Comma, Dollar, Equals, OpenBracket, OpenParen};
+    use TokenKind::{
+        At, Bang, Bar, CloseBracket, CloseParen, Colon, Comma, Dollar, Equals, OpenBracket, OpenParen, Plus,
+    };
     match (before.sign(), piece.sign()) {
         (_, Some(Comma | CloseParen | CloseBracket | Colon)) | (Some(OpenParen | OpenBracket), _) => "",
         (Some(Equals | Bar | Comma | Dollar | At), _) | (_, Some(Equals | Bar | Bang | Dollar | At)) => " ",
+        // lists that a loop runs over, one after the other
+        (Some(Plus), _) | (_, Some(Plus)) => " ",
         // an import, whose language is kept as it is
         (_, Some(OpenParen)) if before.raw => " ",
         // a call

@@ -49,6 +49,24 @@ fn imports_and_settings_keep_their_values() {
 }
 
 #[test]
+fn brackets_of_pipes_and_sources_of_loops_have_standard_space() {
+    let wild = "import python (f,g) x.py\np=f|[ f|g ]|g\nq=[f|g]\np()\nq([1])\nfor x  in f()+g( )!chunk  64 :\n    f(x)\n\
+                all=[f(x,y)for x ,y in zip longest( f(),g())]\nf(all)\n";
+    let tame = "\
+import python (f, g) x.py
+p = f | [f | g] | g
+q = [f | g]
+p()
+q([1])
+for x in f() + g() !chunk 64:
+    f(x)
+all = [f(x, y) for x, y in zip longest(f(), g())]
+f(all)
+";
+    assert_eq!(formatted(wild), tame);
+}
+
+#[test]
 fn code_is_kept() {
     let text = "a:\n  sqlite3\n  t\n  `\n  select   1\n\n\n\n\n  `   #  done\na()\n";
     assert_eq!(formatted(text), "a:\n    sqlite3\n    t\n    `\n  select   1\n\n\n\n\n  `  #  done\na()\n");

@@ -1,15 +1,19 @@
-//! `for x in p():` with its body, and `all = [q(x) for x in p()]`
+//! `for x in p():` with its body, `all = [q(x) for x in p()]`, and what they run over: `p() + q() !chunk 64`
 
-use super::parser::{Parsed, Parser, Reported};
+use bue_model::MAX_BATCH;
+
+use super::parser::{Parsed, Parser};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::source::Span;
 use crate::syntax::token::TokenKind;
-use crate::syntax::tree::{Block, Call, Gather, GatherParts, Loop, Name, Statement};
+use crate::syntax::tree::{Block, Gather, GatherParts, Loop, LoopHead, LoopSource, Name, Statement};
 use crate::text::backquoted;
 
 /// Most levels of nested loops. A plan is nested as deeply, and JSON parsers limit the depth.
 const MAX_LOOPS: u32 = 32;
+
+const CHUNK_HINT: &str = "lists of 64 elements: `for batch in rows() !chunk 64:`";
 
 impl<'a> Parser<'a, '_, '_> {
     /// At the word `for`. The body is parsed even if the head could not be.
@@ -17,55 +21,94 @@ impl<'a> Parser<'a, '_, '_> {
         let span = self.peek().span;
         let start = self.position;
         self.next();
-        let (variable, source) = match self.loop_head() {
-            Ok((variable, source)) => (Some(variable), Some(source)),
-            Err(Reported) => (None, None),
-        };
+        let head = self.loop_head().ok();
         let body_on_head_line = !self.at_line_end();
         if body_on_head_line {
             self.skip_statement(start, width);
             self.mark_unparsed(start);
         }
-        let body = self.loop_body(span, width, source.is_some() && !body_on_head_line)?;
-        if let (true, Some(variable)) = (body.statements.is_empty(), &variable) {
-            // the lines that should be the body would miss it
-            self.mark_name_unparsed(variable);
+        let body = self.loop_body(span, width, head.is_some() && !body_on_head_line)?;
+        if let (true, Some(head)) = (body.statements.is_empty(), &head) {
+            // the lines that should be the body would miss them
+            head.variables.iter().for_each(|variable| self.mark_name_unparsed(variable));
         }
-        Ok(Loop { span, variable, source, body })
+        Ok(Loop { span, head, body })
     }
 
-    fn loop_head(&mut self) -> Parsed<(Name<'a>, Call<'a>)> {
-        let (variable, source) = self.variable_in_call(codes::INVALID_LOOP)?;
+    fn loop_head(&mut self) -> Parsed<LoopHead<'a>> {
+        let head = self.variables_in_source(codes::INVALID_LOOP)?;
         if self.eat(TokenKind::Colon).is_none() {
             let diagnostic = self.unexpected(codes::INVALID_LOOP, "`:`");
-            let call = backquoted(source.span.of(self.text));
-            self.report(diagnostic.hint(format!("add a colon after {call}")));
-            return Ok((variable, source));
+            let source = backquoted(head.source.span.of(self.text));
+            self.report(diagnostic.hint(format!("add a colon after {source}")));
+            return Ok(head);
         }
         if !self.at_line_end() {
             let diagnostic = self.unexpected(codes::INVALID_LOOP, "the end of the line");
             self.report(diagnostic.hint("write the body below, indented"));
         }
-        Ok((variable, source))
+        Ok(head)
     }
 
-    /// `x in p()`
-    fn variable_in_call(&mut self, code: &'static str) -> Parsed<(Name<'a>, Call<'a>)> {
-        self.skip_line_breaks_in_gather(code);
-        let variable = self.expect_name(code, "a name for the element", "in")?;
-        self.skip_line_breaks_in_gather(code);
+    /// `x in p()`, `x, y in zip(p(), q())`
+    fn variables_in_source(&mut self, code: &'static str) -> Parsed<LoopHead<'a>> {
+        let mut variables = Vec::new();
+        loop {
+            self.skip_line_breaks_in_gather(code);
+            variables.push(self.expect_name(code, "a name for the element", "in")?);
+            self.skip_line_breaks_in_gather(code);
+            if self.eat(TokenKind::Comma).is_none() {
+                break;
+            }
+        }
         if !self.at_word("in") {
-            let first = variable.text.split(' ').next().unwrap_or_default();
+            let first = variables.first().and_then(|variable| variable.text.split(' ').next()).unwrap_or_default();
             let diagnostic = self.unexpected(code, "`in`").hint(format!("`for {first} in pipe()`"));
             return self.fail(diagnostic);
         }
         self.next();
         self.skip_line_breaks_in_gather(code);
-        if let Some(diagnostic) = self.python_list(code, &variable) {
+        if let Some(diagnostic) = variables.first().and_then(|variable| self.python_list(code, variable)) {
             return self.fail(diagnostic);
         }
-        let source = self.expect_call(code, "a call that returns the list")?;
-        Ok((variable, source))
+        let source = self.loop_source(code)?;
+        Ok(LoopHead { variables, source })
+    }
+
+    /// `p() + q() !chunk 64`
+    fn loop_source(&mut self, code: &'static str) -> Parsed<LoopSource<'a>> {
+        let start = self.peek().span;
+        let mut calls = vec![self.expect_call(code, "a call that returns the list")?];
+        self.skip_line_breaks_in_gather(code);
+        while self.eat(TokenKind::Plus).is_some() {
+            self.skip_line_breaks_in_gather(code);
+            calls.push(self.expect_call(code, "a call that returns a list")?);
+            self.skip_line_breaks_in_gather(code);
+        }
+        let chunk = if self.at(TokenKind::Bang) { Some(self.chunk_size()?) } else { None };
+        self.skip_line_breaks_in_gather(code);
+        Ok(LoopSource { calls, chunk, span: start.to(self.previous().span) })
+    }
+
+    /// `!chunk 64`, at the exclamation mark.
+    fn chunk_size(&mut self) -> Parsed<u32> {
+        self.next();
+        if !self.at_word("chunk") {
+            let diagnostic = self.unexpected(codes::INVALID_CHUNK, "`chunk`");
+            return self.fail(diagnostic.hint(CHUNK_HINT));
+        }
+        self.next();
+        if !self.at(TokenKind::Number) {
+            let diagnostic = self.unexpected(codes::INVALID_CHUNK, "a number of elements");
+            return self.fail(diagnostic.hint(CHUNK_HINT));
+        }
+        let number = self.next();
+        let size = self.text_of(number).parse().ok().filter(|size| (1..=MAX_BATCH).contains(size));
+        if let Some(size) = size {
+            return Ok(size);
+        }
+        let message = format!("{} is not a size from 1 to {MAX_BATCH}", backquoted(self.text_of(number)));
+        self.fail(DiagnosticBuilder::new(codes::INVALID_CHUNK, number.span, message).hint(CHUNK_HINT))
     }
 
     /// `range(3)` or `[1, 2]`, where the source of a loop is expected.
@@ -132,7 +175,7 @@ impl<'a> Parser<'a, '_, '_> {
             return self.fail(diagnostic.hint("`name = [pipe(x) for x in source()]`"));
         }
         self.next();
-        let (variable, source) = self.variable_in_call(codes::INVALID_GATHER)?;
+        let head = self.variables_in_source(codes::INVALID_GATHER)?;
         self.skip_line_breaks();
         if self.eat(TokenKind::CloseBracket).is_none() {
             let diagnostic = self.unclosed(codes::INVALID_GATHER, opening, "`]`");
@@ -140,6 +183,6 @@ impl<'a> Parser<'a, '_, '_> {
                 "a gather has no condition: it collects all rounds, and null for a round whose step returns `cancel`";
             return self.fail(if self.at_word("if") { diagnostic.hint(condition) } else { diagnostic });
         }
-        Ok(GatherParts { call, variable, source })
+        Ok(GatherParts { call, head })
     }
 }

@@ -131,6 +131,7 @@ impl<'a> Parser<'a, '_, '_> {
     /// After `name =`.
     fn assigned(&mut self, name: Name<'a>) -> Parsed<Statement<'a>> {
         match self.kind() {
+            TokenKind::OpenBracket if self.fusion_follows() => self.pipe(name),
             TokenKind::OpenBracket => self.gather(name),
             TokenKind::OpenParen | TokenKind::Bar => self.pipe(name),
             TokenKind::Number if self.kind_nth(1).ends_line() => {
@@ -141,6 +142,16 @@ impl<'a> Parser<'a, '_, '_> {
             _ if self.call_follows() => self.assigned_call(name),
             _ => self.pipe(name),
         }
+    }
+
+    /// `[a | b]` or `[a]`, where `[p(x) for x in q()]` could be, too.
+    fn fusion_follows(&self) -> bool {
+        let mut ahead = 1;
+        while self.kind_nth(ahead).is_name_part() || self.kind_nth(ahead) == TokenKind::LineStart {
+            ahead += 1;
+        }
+        let is_one_name = self.kind_nth(1) == TokenKind::Word && self.kind_nth(ahead) == TokenKind::CloseBracket;
+        is_one_name || self.kind_nth(ahead) == TokenKind::Bar
     }
 
     fn call_follows(&self) -> bool {

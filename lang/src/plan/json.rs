@@ -2,7 +2,7 @@
 
 use bue_model::param::{ParamView, cbor_to_json};
 use bue_model::plan::{Settings, Source};
-use bue_model::{ForEach, Input, JobNode, Node, Plan, SqlColumn, Step};
+use bue_model::{ForEach, Input, JobNode, Language, Node, Plan, SqlColumn, Step};
 use serde_json::{Map, Value, json};
 
 use super::capability::capability_text;
@@ -40,13 +40,13 @@ fn job_json(plan: &Plan, job: &JobNode) -> Value {
     object.insert("id".into(), job.id.0.into());
     object.insert("kind".into(), "job".into());
     if let Some(step) = plan.steps.get(job.step.get()) {
-        insert_step(&mut object, step);
+        insert_step(&mut object, plan, step);
     }
     object.insert("inputs".into(), job.inputs.iter().map(input_json).collect());
     Value::Object(object)
 }
 
-fn insert_step(object: &mut Map<String, Value>, step: &Step) {
+fn insert_step(object: &mut Map<String, Value>, plan: &Plan, step: &Step) {
     object.insert("step".into(), step.name.as_str().into());
     object.insert("language".into(), step.language.name().into());
     let table = table(step);
@@ -54,19 +54,32 @@ fn insert_step(object: &mut Map<String, Value>, step: &Step) {
     if let Some(columns) = table.and_then(|table| table.columns) {
         object.insert("columns".into(), columns.iter().map(column_json).collect());
     }
-    object.insert("source".into(), source_json(&step.source));
+    match &step.source {
+        Source::File(path) => object.insert("source".into(), json!({ "file": path })),
+        Source::Inline { .. } if matches!(step.language, Language::Builtin) => None,
+        Source::Inline { text, .. } => object.insert("source".into(), json!({ "inline": text })),
+        Source::Fused(_) => {
+            object.insert("stages".into(), plan.stages(step).map(|stage| stage_json(plan, stage)).collect())
+        }
+    };
     insert_settings(object, &step.settings);
+    if matches!(step.source, Source::Fused(_)) {
+        // each stage has its own
+        object.remove("with");
+    }
+}
+
+/// A stage of a fused step. No step has stages that have stages.
+fn stage_json(plan: &Plan, stage: &Step) -> Value {
+    let mut object = Map::new();
+    if !matches!(stage.source, Source::Fused(_)) {
+        insert_step(&mut object, plan, stage);
+    }
+    Value::Object(object)
 }
 
 fn column_json(column: &SqlColumn) -> Value {
     json!({ "name": column.name, "type": column.column_type.name() })
-}
-
-fn source_json(source: &Source) -> Value {
-    match source {
-        Source::File(path) => json!({ "file": path }),
-        Source::Inline { text, .. } => json!({ "inline": text }),
-    }
 }
 
 fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
@@ -146,6 +159,7 @@ fn input_json(input: &Input) -> Value {
     match input {
         Input::Node(node) => json!({ "node": node.0 }),
         Input::Loop(node) => json!({ "loop": node.0 }),
+        Input::LoopPart(node, part) => json!({ "loop": node.0, "part": part }),
         Input::Gather(node) => json!({ "gather": node.0 }),
         Input::Param(index) => json!({ "param": index.0 }),
         Input::Failure(node) => json!({ "failure": node.0 }),

@@ -39,6 +39,7 @@ impl Chart<'_> {
                 Input::Literal(_) | Input::Param(_) => continue,
                 Input::Node(node) => format!("n{node} -->"),
                 Input::Loop(node) => format!("n{node} -->|element|"),
+                Input::LoopPart(node, part) => format!("n{node} -->|part {part}|"),
                 Input::Gather(node) => format!("n{node} -->|all results|"),
                 Input::Failure(node) => format!("n{node} -.->|on failure|"),
                 Input::Run(node) => format!("n{node} -->|run|"),

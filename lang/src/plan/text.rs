@@ -66,25 +66,21 @@ fn step_lines(text: &mut String, plan: &Plan, step: &Step) {
         .max()
         .unwrap_or_default()
         .min(MAX_NAME_WIDTH);
-    let location = match &step.source {
-        Source::File(path) => path.clone(),
-        Source::Inline { line, .. } => format!("line {line}"),
+    let code = match &step.source {
+        Source::File(path) => format!("{} in {path}", function_text(step)),
+        Source::Inline { line, .. } => format!("{} in line {line}", function_text(step)),
+        Source::Fused(_) => {
+            let stages: Vec<&str> = plan.stages(step).map(|stage| stage.name.as_str()).collect();
+            format!("one job of {}", stages.join(", "))
+        }
     };
-    let language = step.language.name();
-    line(
-        text,
-        1,
-        &format!(
-            "{:width$}  {language:<8}  {} in {location}{}",
-            step.name,
-            function_text(step),
-            settings_text(&step.settings)
-        ),
-    );
+    let (language, settings) = (step.language.name(), settings_text(step));
+    line(text, 1, &format!("{:width$}  {language:<8}  {code}{settings}", step.name));
 }
 
 /// Settings that differ from the defaults.
-fn settings_text(settings: &Settings) -> String {
+fn settings_text(step: &Step) -> String {
+    let settings = &step.settings;
     let default = Settings::default();
     let mut words = String::new();
     let mut add = |differs: bool, text: String| {
@@ -122,7 +118,8 @@ fn settings_text(settings: &Settings) -> String {
     if let Some(at_most) = &settings.at_most {
         add(true, format!("!at_most {}{}", at_most.count, by_text(at_most.by.as_ref())));
     }
-    if let Some(keywords) = &settings.keywords {
+    // those of the stages of a fused step are shown with these
+    if let (Some(keywords), false) = (&settings.keywords, matches!(step.source, Source::Fused(_))) {
         add(true, format!("!with {}", keywords_text(keywords)));
     }
     let allowed: Vec<_> = settings.allow.iter().map(capability_text).collect();
@@ -181,6 +178,7 @@ fn input_text(plan: &Plan, input: &Input) -> String {
     match input {
         Input::Node(node) => node.to_string(),
         Input::Loop(node) => format!("element of {node}"),
+        Input::LoopPart(node, part) => format!("element of {node} part {part}"),
         Input::Gather(node) => format!("all of {node}"),
         Input::Param(index) => plan.params.get(index.get()).map_or("?", |param| &param.name).to_owned(),
         Input::Literal(bytes) => literal_text(bytes),

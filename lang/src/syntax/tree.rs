@@ -113,9 +113,24 @@ pub(crate) enum CodeKind<'a> {
 #[derive(Debug)]
 pub(crate) struct Pipe<'a> {
     pub(crate) name: Name<'a>,
-    pub(crate) chain: Vec<Name<'a>>,
+    pub(crate) chain: Vec<Link<'a>>,
     /// Whether a part of the chain could not be parsed.
     pub(crate) broken: bool,
+}
+
+/// A part of a pipe, between two bars.
+#[derive(Debug)]
+pub(crate) enum Link<'a> {
+    Step(Name<'a>),
+    Fusion(Fusion<'a>),
+}
+
+/// `[a | b]`
+#[derive(Debug)]
+pub(crate) struct Fusion<'a> {
+    /// The brackets included.
+    pub(crate) span: Span,
+    pub(crate) stages: Vec<Name<'a>>,
 }
 
 /// `r = p(a)`
@@ -180,9 +195,27 @@ pub(crate) enum AllowedValues {
 pub(crate) struct Loop<'a> {
     /// The word `for`.
     pub(crate) span: Span,
-    pub(crate) variable: Option<Name<'a>>,
-    pub(crate) source: Option<Call<'a>>,
+    /// `None` if it could not be parsed.
+    pub(crate) head: Option<LoopHead<'a>>,
     pub(crate) body: Block<'a>,
+}
+
+/// `x in p()`, `x, y in zip(p(), q())`
+#[derive(Debug)]
+pub(crate) struct LoopHead<'a> {
+    /// At least one.
+    pub(crate) variables: Vec<Name<'a>>,
+    pub(crate) source: LoopSource<'a>,
+}
+
+/// `p()`, `p() + q() !chunk 64`
+#[derive(Debug)]
+pub(crate) struct LoopSource<'a> {
+    /// At least one.
+    pub(crate) calls: Vec<Call<'a>>,
+    /// The number behind `!chunk`.
+    pub(crate) chunk: Option<u32>,
+    pub(crate) span: Span,
 }
 
 /// `finally:`
@@ -202,10 +235,9 @@ pub(crate) struct Gather<'a> {
     pub(crate) parts: Option<GatherParts<'a>>,
 }
 
-/// The three parts of a gather.
+/// The parts of a gather.
 #[derive(Debug)]
 pub(crate) struct GatherParts<'a> {
     pub(crate) call: Call<'a>,
-    pub(crate) variable: Name<'a>,
-    pub(crate) source: Call<'a>,
+    pub(crate) head: LoopHead<'a>,
 }

@@ -1,5 +1,6 @@
 //! Values and messages to begin with.
 
+use bue_model::attempt::AttemptUsage;
 use bue_model::guest::{CallRequest, HostRequest, LoadRequest};
 use bue_model::job::Hints;
 use bue_model::log::{LogBatch, LogEntry};
@@ -66,7 +67,8 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         step: 0,
         inputs: vec![
             JobInput::Value(ValueRef::List(vec![chunk.clone()])),
-            JobInput::Element { chunk, index: 1 },
+            JobInput::Element { chunk: chunk.clone(), index: 1 },
+            JobInput::Part { chunk, index: 1, part: 2 },
             JobInput::Gathered(vec![Gathered::Value(inline.clone()), Gathered::Nothing]),
         ],
         env: Some(vec![0xa0].into()),
@@ -105,7 +107,7 @@ fn bytes<T: Serialize>(message: &T) -> Vec<u8> {
 /// `x = f()`, `for y in x: f(y)`
 fn plan() -> Plan {
     let job = |id, inputs| Node::Job(JobNode { id: NodeId(id), step: StepIndex(0), call: CallIndex(id / 2), inputs });
-    let body = vec![job(2, vec![Input::Loop(NodeId(1))])];
+    let body = vec![job(2, vec![Input::Loop(NodeId(1)), Input::LoopPart(NodeId(1), 1)])];
     let each = ForEach { id: NodeId(1), variable: "y".into(), over: NodeId(0), line: 2, body, gather: Some(NodeId(2)) };
     let call =
         |line, node| Call { line, name: Some("x".into()), first: NodeId(node), last: NodeId(node), nested: false };
@@ -130,10 +132,17 @@ fn plan() -> Plan {
         line: 1,
         settings,
     };
+    let fused = Step { name: "f|f".into(), source: Source::Fused(vec![StepIndex(0); 2]), ..step.clone() };
     let finally = Finally { id: NodeId(5), line: 3, body: vec![job(6, vec![Input::Run(NodeId(5))])] };
     let handler = job(4, vec![Input::Failure(NodeId(0))]);
     let nodes = vec![job(0, Vec::new()), handler, Node::ForEach(each), Node::Finally(finally)];
-    Plan { version: PLAN_VERSION, steps: vec![step], nodes, calls: vec![call(1, 0), call(2, 2)], params: Vec::new() }
+    Plan {
+        version: PLAN_VERSION,
+        steps: vec![step, fused],
+        nodes,
+        calls: vec![call(1, 0), call(2, 2)],
+        params: Vec::new(),
+    }
 }
 
 fn lease_request() -> LeaseRequest {
@@ -167,7 +176,14 @@ fn outcomes(value: ValueRef) -> [Outcome; 5] {
 
 fn report(outcome: Outcome) -> Report {
     let arguments = vec![ArgumentSummary { name: Some("id".into()), value: "7".into() }];
-    Report { job: JobId(1), token: Token { number: 1, seal: [5; 16] }, outcome, log: None, arguments, run_ms: 1 }
+    Report {
+        job: JobId(1),
+        token: Token { number: 1, seal: [5; 16] },
+        outcome,
+        log: None,
+        arguments,
+        usage: AttemptUsage::of_ms(1),
+    }
 }
 
 fn hints() -> Hints {

@@ -92,7 +92,7 @@ fn files_of(script: &ImportedScript, root: &Path, problems: &mut Problems) -> BT
     let plan = compile(Script { path: &name, text: &script.text }).plan;
     // all steps of a script have the same code
     let step = plan.as_ref().and_then(|plan| plan.steps.first());
-    match step.map(|step| pack(step, &path)) {
+    match step.map(|step| pack(step, &[], &path)) {
         Some(Ok(bundle)) => {
             let entry = bundle.entry.clone();
             let files = bundle.files.into_iter().filter(|file| file.path != entry);

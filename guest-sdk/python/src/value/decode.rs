@@ -30,6 +30,60 @@ pub(crate) fn decode(guest: &Guest, bytes: &[u8], vm: &VirtualMachine) -> Result
     }
 }
 
+/// A position in an encoded list.
+#[derive(Clone, Copy)]
+pub(crate) struct ListReader {
+    position: usize,
+    /// The number of elements, if the list says it.
+    count: Option<u64>,
+    seen: usize,
+}
+
+impl ListReader {
+    /// At the first element of a list, a tuple or a set; `None` for any other value.
+    pub(crate) fn new(bytes: &[u8]) -> Result<Option<Self>, CallError> {
+        let mut decoder = Decoder::new(bytes);
+        while decoder.datatype()? == Type::Tag {
+            if !matches!(decoder.tag()?.as_u64(), TAG_TUPLE | TAG_SET) {
+                return Ok(None);
+            }
+        }
+        if !matches!(decoder.datatype()?, Type::Array | Type::ArrayIndef) {
+            return Ok(None);
+        }
+        let count = decoder.array()?;
+        Ok(Some(Self { position: decoder.position(), count, seen: 0 }))
+    }
+}
+
+/// Decode the next elements: at most so many, and none after so many bytes. None at the end.
+pub(crate) fn decode_some(
+    guest: &Guest,
+    bytes: &[u8],
+    reader: &mut ListReader,
+    (max_items, max_bytes): (usize, usize),
+    vm: &VirtualMachine,
+) -> Result<Vec<PyObjectRef>, CallError> {
+    let mut decoder = Decoder::new(bytes);
+    decoder.set_position(reader.position);
+    let mut values = ValueReader { guest, vm, decoder, keys: BTreeMap::new() };
+    let mut items = Vec::new();
+    while items.len() < max_items
+        && values.decoder.position() - reader.position < max_bytes
+        && values.has_more(reader.count, reader.seen)?
+    {
+        // as deep as an element of the list
+        items.push(values.read(MAX_DEPTH - 1, Hashable::No)?);
+        reader.seen += 1;
+    }
+    let position = values.decoder.position();
+    if items.is_empty() && position != bytes.len() {
+        return Err(malformed("there are bytes after the value"));
+    }
+    reader.position = position;
+    Ok(items)
+}
+
 /// Whether the value must be hashable, to be a key or an element of a set. Then lists become tuples and sets frozen sets.
 #[derive(Clone, Copy, PartialEq)]
 enum Hashable {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bue_model::attempt::{AttemptUsage, AttemptVerdict};
 use bue_model::job::Hints;
 use bue_model::wire::{Report, Verdict};
 use bue_model::{Chunk, Outcome, RateKey, ValueRef};
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
 use super::release::Release;
-use super::rows::{ChunkRow, JobRow};
+use super::rows::{ChunkRow, EndingAttempt, JobRow};
 use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed, to_postcard};
 use crate::jobs::delay::{pending_ms, retry_ms};
@@ -16,7 +17,7 @@ use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::Run;
 use crate::jobs::outcome_rules::{
-    UNEXPECTED_KEY, check_scope, check_value, encode_log, failure_record, keyed_rate_settings, loop_text,
+    UNEXPECTED_KEY, check_scope, check_value, encode_log, failure_record, is_looped, keyed_rate_settings,
     pending_too_long, step_settings, too_many_handbacks,
 };
 use crate::jobs::state::State;
@@ -44,7 +45,8 @@ impl ChangeSet<'_> {
         let run = self.run(row.run)?;
         row.reported = token;
         row.log = Some(encode_log(report.log.clone())?);
-        self.count_time(&run, &row, report.run_ms);
+        row.ending = Some(EndingAttempt { verdict: verdict_of(&report.outcome), usage: Some(bounded(report.usage)) });
+        self.count_usage(&run, &row, report);
         self.apply_outcome(&run, row, report)?;
         Ok(Verdict::Accepted)
     }
@@ -54,9 +56,13 @@ impl ChangeSet<'_> {
         Ok(if row.is_some() { Verdict::Accepted } else { Verdict::LeaseLost })
     }
 
-    fn count_time(&mut self, run: &Run, row: &JobRow, run_ms: u64) {
-        if let Some(job) = run.graph.job(row.location.node) {
-            self.counts.step(run.key, job.step).run_ms += signed(run_ms.min(u64::from(u32::MAX)));
+    /// Counts the time of an attempt; and, if its step answered or failed, what it used.
+    fn count_usage(&mut self, run: &Run, row: &JobRow, report: &Report) {
+        let Some(job) = run.graph.job(row.location.node) else { return };
+        let usage = bounded(report.usage);
+        self.counts.step(run.key, job.step).run_ms += signed(usage.run_ms);
+        if !matches!(report.outcome, Outcome::Released { .. } | Outcome::Keyed { .. }) {
+            self.counts.add_usage(run.key, job.step, &usage);
         }
     }
 
@@ -86,7 +92,7 @@ impl ChangeSet<'_> {
     fn complete(&mut self, run: &Run, row: JobRow, value: &ValueRef, hints: Hints) -> ChangeResult<()> {
         let location = row.location;
         if let ValueRef::List(chunks) = value
-            && loop_text(run, location.node).is_some()
+            && is_looped(run, location.node)
         {
             self.store_chunks(location.id, chunks)?;
         }
@@ -139,12 +145,12 @@ impl ChangeSet<'_> {
         row.after_pending();
         row.scope = scope.map_or(row.scope, Arc::from);
         self.counts.step(run.key, step).pendings += 1;
-        self.requeue(run, row, at);
-        Ok(())
+        self.requeue(run, row, at)
     }
 
     fn fail_attempt(&mut self, run: &Run, mut row: JobRow, record: &FailureRecord) -> ChangeResult<()> {
         let (step, settings) = step_settings(run, row.location.node).ok_or_else(|| row.without_step())?;
+        row.ending = row.ending.map(|ending| EndingAttempt { verdict: AttemptVerdict::Failed, ..ending });
         row.after_failed_attempt();
         if row.attempts > settings.retries {
             return self.fail(run, row, record);
@@ -155,8 +161,7 @@ impl ChangeSet<'_> {
         row.failure = Some(record.encode()?);
         row.return_home(run);
         let at = self.now.saturating_add(signed(delay));
-        self.requeue(run, row, at);
-        Ok(())
+        self.requeue(run, row, at)
     }
 
     /// The job is ready again, and its next start counts under the rate of this key.
@@ -170,16 +175,34 @@ impl ChangeSet<'_> {
             return Err(ChangeError::MissingRows);
         };
         row.after_key(*rate);
-        self.requeue(run, row, self.now);
-        Ok(())
+        self.requeue(run, row, self.now)
     }
 
     /// Makes a job ready, or parks it until a time.
-    pub(super) fn requeue(&mut self, run: &Run, mut row: JobRow, available_at: i64) {
+    pub(super) fn requeue(&mut self, run: &Run, mut row: JobRow, available_at: i64) -> ChangeResult<()> {
         let from = row.state;
+        row.end_attempt(self.now)?;
         row.requeue(self.now, available_at);
         self.count_transition(run, row.location.node, from, row.state);
         self.pending_notifications.work = true;
         self.put(row);
+        Ok(())
+    }
+}
+
+/// Returns what a worker reported with a duration that sums of it do not overflow.
+fn bounded(usage: AttemptUsage) -> AttemptUsage {
+    AttemptUsage { run_ms: usage.run_ms.min(u64::from(u32::MAX)), ..usage }
+}
+
+/// Returns how an attempt with this outcome ended, unless the outcome is refused. One that only tells the key of its rate is none.
+const fn verdict_of(outcome: &Outcome) -> AttemptVerdict {
+    match outcome {
+        Outcome::Completed { .. } => AttemptVerdict::Completed,
+        Outcome::Pending { .. } => AttemptVerdict::Pending,
+        Outcome::Reset { .. } => AttemptVerdict::Reset,
+        Outcome::Cancelled => AttemptVerdict::Cancelled,
+        Outcome::Failed(_) => AttemptVerdict::Failed,
+        Outcome::Released { .. } | Outcome::Keyed { .. } => AttemptVerdict::Released,
     }
 }

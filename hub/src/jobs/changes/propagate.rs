@@ -103,6 +103,7 @@ impl ChangeSet<'_> {
     /// Fails a job for good. Its row must be open.
     pub(super) fn fail(&mut self, run: &Run, mut row: JobRow, record: &FailureRecord) -> ChangeResult<()> {
         let (location, from) = (row.location, row.state);
+        row.end_attempt(self.now)?;
         row.after_last_attempt(record.encode()?);
         self.put(row.clone());
         let entry = FailedEntry::new(&run.graph, location.node, &record.failure.message);

@@ -7,9 +7,10 @@
 //! it is leased alone (`jobs/leasing/isolation.rs`).
 
 use bue_model::Failure;
+use bue_model::attempt::AttemptVerdict;
 
 use super::change_set::{ChangeResult, ChangeSet};
-use super::rows::JobRow;
+use super::rows::{EndingAttempt, JobRow};
 use crate::jobs::instance::Run;
 use crate::jobs::outcome_rules::{lease_expired, released_too_often};
 use crate::jobs::state::State;
@@ -28,12 +29,13 @@ impl ChangeSet<'_> {
     pub(crate) fn reap(&mut self, ids: &[i64]) -> ChangeResult<Vec<i64>> {
         let mut reaped = Vec::new();
         for id in ids {
-            let Some(row) = self.job(*id)? else { continue };
+            let Some(mut row) = self.job(*id)? else { continue };
             // another hub may have reaped it, or a heartbeat extended it
             if row.state != State::Running || row.lease_end.is_none_or(|end| end > self.now) {
                 continue;
             }
             let run = self.run(row.run)?;
+            row.ending = Some(EndingAttempt { verdict: AttemptVerdict::Lost, usage: None });
             let reason = lease_expired(row.worker.as_deref());
             self.release(&run, row, Release { reason: &reason, alone: false })?;
             reaped.push(*id);
@@ -50,8 +52,7 @@ impl ChangeSet<'_> {
             let failure = released_too_often(row.releases, release.reason);
             return self.fail(run, row, &failure.into());
         }
-        self.requeue(run, row, self.now);
-        Ok(())
+        self.requeue(run, row, self.now)
     }
 
     /// Fails a job that was just leased, because its arguments cannot be sent to any worker.

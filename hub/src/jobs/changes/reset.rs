@@ -37,15 +37,13 @@ impl ChangeSet<'_> {
         row.return_home(run);
         if first == row.location {
             row.resets = resets + 1;
-            self.requeue(run, row, at);
-            return Ok(());
+            return self.requeue(run, row, at);
         }
-        self.block_again(run, row);
+        self.block_again(run, row)?;
         let mut first = self.job(first.id)?.ok_or_else(|| HubError::damaged("a call without its first job"))?;
         first.resets = resets + 1;
         first.waiting_for = 0;
-        self.requeue(run, first, at);
-        Ok(())
+        self.requeue(run, first, at)
     }
 
     fn resets_of(&mut self, first: Location) -> ChangeResult<u32> {
@@ -53,8 +51,9 @@ impl ChangeSet<'_> {
     }
 
     /// The job waits for the one before it again.
-    fn block_again(&mut self, run: &Run, mut row: JobRow) {
+    fn block_again(&mut self, run: &Run, mut row: JobRow) -> ChangeResult<()> {
         let node = row.location.node;
+        row.end_attempt(self.now)?;
         self.count_transition(run, node, row.state, State::Blocked);
         row.block_again(step_settings(run, node).map_or(0, |(_, settings)| settings.priority));
         row.return_home(run);
@@ -63,12 +62,14 @@ impl ChangeSet<'_> {
             row.rate = 0;
         }
         self.put(row);
+        Ok(())
     }
 
     /// Moves a completed job of the call from `done` back to `job`, blocked, with its token, which must go on growing.
     fn restore(&mut self, run: &Run, location: Location) -> ChangeResult<()> {
         let done = self.done_row(location.id)?.filter(|row| row.state == State::Completed);
         let done = done.ok_or_else(|| HubError::damaged("a call with a gap"))?;
+        let earlier = done.all_attempts(self.now)?;
         self.done.insert(location.id, None);
         let (parents, inherited) = (self.parent_states(run, location)?, self.inherited_by(run, location)?);
         // the first job's parents are completed; the others' only parent is the job that was restored before them
@@ -79,6 +80,7 @@ impl ChangeSet<'_> {
         if let Some(Some(row)) = self.jobs.get_mut(&location.id) {
             (row.token, row.reported, row.resets, row.worker) = (done.token, done.token, done.resets, done.worker);
             row.expires_at = None;
+            row.earlier = earlier;
         }
         Ok(())
     }
@@ -157,7 +159,7 @@ impl ChangeSet<'_> {
         row.after_reset();
         row.return_home(run);
         row.expires_at = self.expiry(run, location.node)?;
-        self.requeue(run, row, self.now);
+        self.requeue(run, row, self.now)?;
         self.withdraw_handler(run, location)?;
         self.recheck_dependants(run, location)
     }

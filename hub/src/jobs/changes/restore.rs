@@ -124,9 +124,11 @@ impl ChangeSet<'_> {
     ) -> ChangeResult<()> {
         let Some(done) = self.done_row(location.id)? else { return Ok(()) };
         let inherited = self.inherited_by(run, location)?;
+        let earlier = done.all_attempts(self.now)?;
         self.done.insert(location.id, None);
         self.insert_row(run, location, state, initial, inherited)?;
         if let Some(Some(row)) = self.jobs.get_mut(&location.id) {
+            row.earlier = earlier;
             // its last lease ended without a report
             (row.token, row.resets, row.worker) = (done.token, done.resets, done.worker);
         }

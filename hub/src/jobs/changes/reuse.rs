@@ -13,7 +13,7 @@ use super::snapshot::OriginalId;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::{FanOut, Instance, Location, Run, instance_of, location_in, node_of};
 use crate::jobs::matching_rounds::matching_rounds;
-use crate::jobs::outcome_rules::loop_text;
+use crate::jobs::outcome_rules::is_looped;
 use crate::jobs::state::State;
 
 impl ChangeSet<'_> {
@@ -43,7 +43,7 @@ impl ChangeSet<'_> {
 
     fn complete_reused(&mut self, run: &Run, row: JobRow, original: i64, hint: &Hint) -> ChangeResult<()> {
         let location = row.location;
-        if loop_text(run, location.node).is_some() {
+        if is_looped(run, location.node) {
             self.copied_lists.push(CopiedList { from: original, to: location.id });
         }
         if let Some(job) = run.graph.job(location.node) {

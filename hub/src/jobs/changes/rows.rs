@@ -3,13 +3,23 @@
 use std::sync::Arc;
 
 use bue_model::NodeId;
+use bue_model::attempt::{AttemptUsage, AttemptVerdict};
 
 use crate::error::HubError;
+use crate::jobs::attempts::{EndedAttempt, LastAttempt, with_attempt};
 use crate::jobs::initial_state::{Hint, overrides};
 use crate::jobs::instance::{Location, Run};
 use crate::jobs::outcome_rules::home_scope;
 use crate::jobs::state::State;
 use crate::store::SUSPECT_RELEASES;
+
+/// How an attempt ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndingAttempt {
+    pub(crate) verdict: AttemptVerdict,
+    /// `None` if the worker did not report.
+    pub(crate) usage: Option<AttemptUsage>,
+}
 
 /// A job or fan-out that has not ended.
 #[derive(Clone, Debug)]
@@ -39,6 +49,12 @@ pub(crate) struct JobRow {
     /// Token of the last report that was accepted.
     pub(crate) reported: i64,
     pub(crate) worker: Option<Arc<str>>,
+    /// When the running attempt started.
+    pub(crate) started_at: Option<i64>,
+    /// The attempts that have ended, see [`attempts`](crate::jobs::attempts).
+    pub(crate) earlier: Option<Vec<u8>>,
+    /// How its running attempt ends, and what that used. Never stored here.
+    pub(crate) ending: Option<EndingAttempt>,
     /// Failed attempts.
     pub(crate) attempts: u32,
     /// Answers `pending` since the last failed attempt.
@@ -62,6 +78,17 @@ pub(crate) struct JobRow {
 }
 
 impl JobRow {
+    /// Its attempt has ended, and the job has not. An attempt without a report or another reason has failed.
+    pub(crate) fn end_attempt(&mut self, now: i64) -> Result<(), HubError> {
+        let failed = EndingAttempt { verdict: AttemptVerdict::Failed, usage: None };
+        let EndingAttempt { verdict, usage } = self.ending.take().unwrap_or(failed);
+        let Some(started_at) = self.started_at.take() else { return Ok(()) };
+        let worker = self.worker.as_deref().map(str::to_owned);
+        let attempt = EndedAttempt { started_at, ended_at: now, worker, verdict, usage };
+        self.earlier = Some(with_attempt(self.earlier.as_deref(), attempt)?);
+        Ok(())
+    }
+
     /// It is to run again, not before `available_at`.
     pub(crate) fn requeue(&mut self, now: i64, available_at: i64) {
         self.state = if available_at <= now { State::Ready } else { State::Parked };
@@ -195,6 +222,12 @@ impl JobRow {
             state,
             token: self.token,
             worker: self.worker,
+            last: LastAttempt {
+                started_at: self.started_at,
+                ended_at: None,
+                usage: self.ending.and_then(|ending| ending.usage),
+            },
+            earlier: self.earlier,
             attempts: self.attempts,
             resets: self.resets,
             hint,
@@ -220,6 +253,10 @@ pub(crate) struct DoneRow {
     pub(crate) state: State,
     pub(crate) token: i64,
     pub(crate) worker: Option<Arc<str>>,
+    /// Its last attempt, which ended when the job did.
+    pub(crate) last: LastAttempt,
+    /// The attempts before that one.
+    pub(crate) earlier: Option<Vec<u8>>,
     pub(crate) attempts: u32,
     pub(crate) resets: u32,
     pub(crate) hint: Hint,
@@ -234,6 +271,18 @@ pub(crate) struct DoneRow {
 }
 
 impl DoneRow {
+    /// Returns all of its attempts as the column `earlier` of a row that is not final any more.
+    pub(crate) fn all_attempts(&self, now: i64) -> Result<Option<Vec<u8>>, HubError> {
+        let Some(started_at) = self.last.started_at else { return Ok(self.earlier.clone()) };
+        let verdict = match self.state {
+            State::Completed => AttemptVerdict::Completed,
+            _ => AttemptVerdict::Cancelled,
+        };
+        let (ended_at, worker) = (self.last.ended_at.unwrap_or(now), self.worker.as_deref().map(str::to_owned));
+        let attempt = EndedAttempt { started_at, ended_at, worker, verdict, usage: self.last.usage };
+        with_attempt(self.earlier.as_deref(), attempt).map(Some)
+    }
+
     /// A row that is cancelled as soon as it is instantiated.
     pub(crate) fn never_run(location: Location, run: i64) -> Self {
         Self {
@@ -242,6 +291,8 @@ impl DoneRow {
             state: State::Cancelled,
             token: 0,
             worker: None,
+            last: LastAttempt::default(),
+            earlier: None,
             attempts: 0,
             resets: 0,
             hint: Hint::default(),

@@ -3,3 +3,4 @@
 pub(crate) mod moved_jobs;
 pub(crate) mod step_counts;
 pub(crate) mod tally;
+pub(crate) mod usage;

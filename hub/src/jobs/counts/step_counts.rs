@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use bue_model::StepIndex;
+use bue_model::attempt::{AttemptUsage, StepUsage};
 use bue_model::plan::Step;
 use bue_model::wire::StepView;
 
 use crate::jobs::columns::unsigned;
+use crate::jobs::counts::usage::{UsageCounts, bucket_of};
 use crate::jobs::state::State;
 
 /// Makes [`StepCounts`] and everything that treats its counters alike from one list of the columns of `step_count`.
@@ -35,9 +37,9 @@ macro_rules! step_counts {
             }
 
             /// Returns the counters as users see them.
-            pub(crate) fn into_view(self, step: &Step) -> StepView {
+            pub(crate) fn into_view(self, step: &Step, usage: StepUsage) -> StepView {
                 let (name, scope) = (step.name.clone(), step.settings.scope.clone());
-                StepView { name, scope, $($counter: unsigned(self.$counter)),+ }
+                StepView { name, scope, usage, $($counter: unsigned(self.$counter)),+ }
             }
 
             fn add(&mut self, other: Self) {
@@ -64,14 +66,19 @@ impl StepCounts {
     }
 }
 
-/// The changes of one transaction, by run and step.
+/// The changes of one transaction.
 #[derive(Debug, Default)]
-pub(crate) struct CountChanges(pub(crate) BTreeMap<(i64, u32), StepCounts>);
+pub(crate) struct CountChanges {
+    /// By run and step.
+    pub(crate) steps: BTreeMap<(i64, u32), StepCounts>,
+    /// By run, step and bucket of durations.
+    pub(crate) usage: BTreeMap<(i64, u32, i64), UsageCounts>,
+}
 
 impl CountChanges {
     /// Returns the changes of one step.
     pub(crate) fn step(&mut self, run: i64, step: StepIndex) -> &mut StepCounts {
-        self.0.entry((run, step.0)).or_default()
+        self.steps.entry((run, step.0)).or_default()
     }
 
     /// Counts `count` more jobs in a state.
@@ -79,10 +86,19 @@ impl CountChanges {
         *self.step(run, step).in_state(state) += count;
     }
 
+    /// Counts what an attempt used.
+    pub(crate) fn add_usage(&mut self, run: i64, step: StepIndex, usage: &AttemptUsage) {
+        let bucket = bucket_of(usage.run_ms);
+        self.usage.entry((run, step.0, bucket)).or_default().add(UsageCounts::of(usage));
+    }
+
     /// Adds changes that were collected elsewhere.
     pub(crate) fn merge(&mut self, other: Self) {
-        for (key, counts) in other.0 {
-            self.0.entry(key).or_default().add(counts);
+        for (key, counts) in other.steps {
+            self.steps.entry(key).or_default().add(counts);
+        }
+        for (key, counts) in other.usage {
+            self.usage.entry(key).or_default().add(counts);
         }
     }
 

@@ -22,11 +22,19 @@ impl Arguments {
     pub(crate) fn push(&mut self, input: JobInput) -> Result<(), Failure> {
         self.bytes += match &input {
             JobInput::Value(value) => encoded_size(value),
-            JobInput::Element { chunk, .. } => encoded_size(&chunk.value),
+            JobInput::Element { chunk, .. } | JobInput::Part { chunk, .. } => encoded_size(&chunk.value),
             JobInput::Gathered(values) => values.iter().map(gathered_size).sum(),
         };
         self.inputs.push(input);
         if self.bytes > MAX_ARGUMENT_BYTES { Err(too_large()) } else { Ok(()) }
+    }
+}
+
+/// Returns a part of an element, which is a list itself.
+pub(crate) fn part_of(element: JobInput, part: u32) -> JobInput {
+    match element {
+        JobInput::Element { chunk, index } => JobInput::Part { chunk, index, part },
+        other => other,
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct UndeliverableJob {
 #[derive(Default)]
 pub(crate) struct LeaseBuilder {
     steps: Vec<LeasedStep>,
-    /// The position of a step of a run, with the loop over its result.
+    /// The position of a step of a run, with what needs its result as a list.
     positions: HashMap<(i64, StepIndex, Option<NodeId>), u32>,
     leases: Vec<Lease>,
     bytes: usize,
@@ -104,7 +104,7 @@ impl LeaseBuilder {
 
     /// Returns the position of the job's step among the steps of the answer.
     fn step(&mut self, run: &Run, job: &GraphJob) -> Result<u32, HubError> {
-        let key = (run.key, job.step, job.looped_by);
+        let key = (run.key, job.step, job.looped_by.or(job.listed_by));
         if let Some(position) = self.positions.get(&key) {
             return Ok(*position);
         }
@@ -166,7 +166,6 @@ fn missing_key_field(run: &Run, job: &GraphJob, rate: i64) -> Option<String> {
 
 fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
     let step = run.graph.step_of(job)?;
-    let looped_by = job.looped_by.and_then(|fan_out| run.graph.fan_out(fan_out));
     Some(LeasedStep {
         name: step.name.clone(),
         language: step.language,
@@ -179,6 +178,6 @@ fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
         retries: step.settings.retries,
         allow: step.settings.allow.clone(),
         keywords: step.settings.keywords.clone(),
-        loop_text: looped_by.map(|fan_out| fan_out.text.clone()),
+        loop_text: run.graph.list_text(job),
     })
 }

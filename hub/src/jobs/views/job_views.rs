@@ -4,6 +4,7 @@ use bue_model::wire::{AtMostView, JobView, ParentView, WhyView};
 use bue_model::{JobId, NodeId, Round, Timestamp};
 
 use crate::error::HubError;
+use crate::jobs::attempts::{LastAttempt, attempt_views};
 use crate::jobs::columns::{job_id, small, unsigned};
 use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::instance::{FanOut, Location, Run};
@@ -33,6 +34,9 @@ pub(crate) struct JobColumns {
     pub(crate) failure: Option<Vec<u8>>,
     pub(crate) blocked_by: Option<i64>,
     pub(crate) token: i64,
+    /// With `available_at` as the end.
+    pub(crate) last: LastAttempt,
+    pub(crate) earlier: Option<Vec<u8>>,
 }
 
 impl JobColumns {
@@ -46,6 +50,7 @@ impl JobColumns {
         let Some(step) = run.graph.job(self.node).and_then(|job| run.graph.step_of(job)) else { return Ok(None) };
         let record = self.failure.as_deref().map(FailureRecord::decode).transpose()?;
         let (failure, arguments) = record.map(|record| (record.failure, record.arguments)).unzip();
+        let last_attempts = attempt_views(self.earlier.as_deref(), self.last, self.worker.as_deref(), self.state)?;
         Ok(Some(JobView {
             id,
             run: run.id,
@@ -56,6 +61,9 @@ impl JobColumns {
             state: self.state.as_job_state(),
             available_at: Timestamp(self.available_at),
             attempts: self.attempts,
+            started_at: last_attempts.last().map(|attempt| attempt.started_at),
+            run_ms: last_attempts.last().and_then(|attempt| attempt.run_ms),
+            last_attempts,
             waiting_for: self.waiting_for,
             worker: self.worker,
             failure,

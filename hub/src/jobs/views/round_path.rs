@@ -68,6 +68,7 @@ pub(crate) fn named(run: &Run, node: NodeId, mut arguments: Vec<ArgumentSummary>
 fn name_of<'r>(run: &'r Run, input: &Input) -> Option<&'r str> {
     match input {
         Input::Loop(node) => run.graph.fan_out(*node).map(|fan_out| fan_out.variable.as_str()),
+        Input::LoopPart(node, part) => run.graph.fan_out(*node)?.variable.split(", ").nth(*part as usize),
         Input::Node(node) => {
             let call = run.graph.calls.get(run.graph.job(*node)?.call.get())?;
             call.name.as_deref().filter(|_| call.last == *node)

@@ -79,6 +79,7 @@ struct NewHolder<'a> {
     worker: &'a str,
     /// Whether the worker is to hold no other.
     is_isolated: bool,
+    now: i64,
     end: i64,
 }
 
@@ -149,7 +150,7 @@ impl PostgresState {
         let mut changes = self.add_jobs(&tx, now, jobs).await?;
         let end = now.saturating_add(signed(self.lease_ms()));
         let keys: Vec<i64> = changes.keys.iter().copied().collect();
-        let holder = NewHolder { worker: &request.worker, is_isolated, end };
+        let holder = NewHolder { worker: &request.worker, is_isolated, now, end };
         let (is_complete, (), (), next_at) = tokio::try_join!(
             start_leases(&tx, &changes, &holder),
             write_counts(&tx, &changes.counts),
@@ -275,14 +276,15 @@ async fn start_leases(tx: &Transaction<'_>, changes: &LeaseChanges, holder: &New
         "UPDATE job SET state = ",
         state_code!(Running),
         ", token = job.token + 1, lease_end = $3, worker = $4, isolated = $5,
-             expires_at = CASE WHEN ready.starts_attempt THEN NULL ELSE job.expires_at END
+             expires_at = CASE WHEN ready.starts_attempt THEN NULL ELSE job.expires_at END,
+             started_at = CASE WHEN ready.starts_attempt THEN $7::int8 END
          FROM unnest($1::int8[], $2::int8[], $6::bool[]) AS ready (id, token, starts_attempt)
          WHERE job.id = ready.id AND job.token = ready.token AND job.state = ",
         state_code!(Ready)
     );
-    let NewHolder { worker, is_isolated, end } = holder;
+    let NewHolder { worker, is_isolated, now, end } = holder;
     let params: &[&(dyn ToSql + Sync)] =
-        &[&changes.ids, &changes.tokens, end, worker, is_isolated, &changes.starts_attempt];
+        &[&changes.ids, &changes.tokens, end, worker, is_isolated, &changes.starts_attempt, now];
     let updated = execute(tx, sql, params).await?;
     Ok(updated == changes.ids.len() as u64)
 }

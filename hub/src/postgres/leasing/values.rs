@@ -14,7 +14,7 @@ use crate::jobs::graph::{BlockIndex, GraphJob};
 use crate::jobs::instance::{
     FanOut, Instance, Location, Run, enclosing_instance, location_in, missing_fan_out, node_of,
 };
-use crate::jobs::leasing::arguments::{Arguments, GatheredList};
+use crate::jobs::leasing::arguments::{Arguments, GatheredList, part_of};
 use crate::jobs::state::state_code;
 use crate::jobs::views::round_path::RoundPath;
 use crate::postgres::query::query;
@@ -57,6 +57,7 @@ impl Values {
                 Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(tx, run, instance, node).await?,
                 Input::Loop(node) | Input::Run(node) => self.element(tx, run, instance, node).await?,
+                Input::LoopPart(node, part) => part_of(self.element(tx, run, instance, node).await?, part),
                 Input::Failure(node) => failure(tx, run, instance, node).await?,
                 Input::Param(_) => return Err(HubError::damaged("a parameter in the plan of a run")),
                 Input::Gather(node) => self.gathered(tx, run, instance, node, &arguments).await?,
@@ -143,7 +144,9 @@ impl Values {
             for input in &job.inputs {
                 match *input {
                     Input::Node(node) => values.extend(self.id_of(run, *instance, node)),
-                    Input::Loop(node) | Input::Run(node) => elements.extend(self.element_of(run, *instance, node)),
+                    Input::Loop(node) | Input::LoopPart(node, _) | Input::Run(node) => {
+                        elements.extend(self.element_of(run, *instance, node))
+                    }
                     Input::Gather(_) | Input::Literal(_) | Input::Param(_) | Input::Failure(_) => {}
                 }
             }

@@ -24,7 +24,7 @@ impl PostgresState {
         let rows = rows.iter().map(|row| Ok(ListedJob { position: position(row)?, name: row.try_get(2)? }));
         let rows: Vec<ListedJob> = rows.collect::<Result<_, HubError>>()?;
         let ids: Vec<i64> = rows.iter().map(|row| row.position.key).collect();
-        let jobs = self.job_views(&tx, &ids).await?;
+        let jobs = self.listed_jobs(&tx, &ids).await?;
         Ok(request.page(rows, jobs.into_iter().map(|job| (job.id, job)).collect()))
     }
 

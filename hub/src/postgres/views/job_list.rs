@@ -45,7 +45,7 @@ impl PostgresState {
             }
         }
         let (ids, next) = scan.finish();
-        let mut jobs = self.job_views(&tx, &ids).await?;
+        let mut jobs = self.listed_jobs(&tx, &ids).await?;
         if request.digests {
             add_digests(&tx, &mut jobs, &ids).await?;
         }

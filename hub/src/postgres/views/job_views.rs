@@ -18,6 +18,7 @@ use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, paren
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::leasing::values::Values;
 use crate::postgres::query::{node, query, state};
+use crate::postgres::read::last_attempt;
 use crate::postgres::state::PostgresState;
 use crate::store::{JobResult, MAX_PARENTS};
 
@@ -44,7 +45,7 @@ impl PostgresState {
         let sql = "SELECT id FROM job WHERE state = 3 ORDER BY lease_end DESC LIMIT $1";
         let rows = query(&tx, sql, &[&limit]).await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        self.job_views(&tx, &ids).await
+        self.listed_jobs(&tx, &ids).await
     }
 
     /// Returns a job with its result.
@@ -62,11 +63,13 @@ impl PostgresState {
     }
 
     /// Returns the views of those of these rows that are jobs, in the order of their ids.
-    pub(super) async fn job_views(&self, tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<JobView>, HubError> {
+    async fn job_views(&self, tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<JobView>, HubError> {
         let sql =
-            "SELECT id, node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by, token
+            "SELECT id, node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by, token,
+                 earlier, started_at, NULL::int8, NULL::int8, NULL::int8, NULL::int8
              FROM job WHERE id = ANY($1)
-             UNION ALL SELECT id, node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL, token FROM done
+             UNION ALL SELECT id, node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL, token,
+                 earlier, started_at, ended_at, run_ms, cpu_ms, peak_memory FROM done
              WHERE id = ANY($1) ORDER BY id";
         let (mut views, mut values) = (Vec::with_capacity(ids.len()), Values::default());
         for row in query(tx, sql, &[&ids]).await? {
@@ -76,6 +79,12 @@ impl PostgresState {
             views.extend(columns.into_view(job_id(id), &run, rounds)?);
         }
         Ok(views)
+    }
+
+    /// Returns the views of those of these rows that are jobs for a list, in the order of their ids.
+    pub(super) async fn listed_jobs(&self, tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<JobView>, HubError> {
+        let views = self.job_views(tx, ids).await?.into_iter();
+        Ok(views.map(|view| JobView { last_attempts: Vec::new(), ..view }).collect())
     }
 
     /// Returns the scopes of the steps of a job's run.
@@ -170,6 +179,8 @@ fn job_columns(row: &Row) -> Result<JobColumns, HubError> {
         failure: row.try_get(9)?,
         blocked_by: row.try_get(10)?,
         token: row.try_get(11)?,
+        earlier: row.try_get(12)?,
+        last: last_attempt(row, 13)?,
     })
 }
 

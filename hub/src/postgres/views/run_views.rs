@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use bue_model::attempt::StepUsage;
 use bue_model::wire::{JobCounts, MAX_STEP_VIEWS, RunView, StepView};
 use bue_model::{RunId, RunState, Timestamp};
 use deadpool_postgres::Transaction;
@@ -14,7 +15,8 @@ use crate::error::HubError;
 use crate::jobs::columns::{signed, unsigned};
 use crate::jobs::counts::moved_jobs::{MAX_GROUPS, MovedJobs, select_moved};
 use crate::jobs::counts::step_counts::StepCounts;
-use crate::jobs::counts::tally::{MAX_RUNS, Tally};
+use crate::jobs::counts::tally::{MAX_DELAYED, MAX_RUNS, Tally, count_delayed};
+use crate::jobs::counts::usage::{UsageCounts, step_usage};
 use crate::jobs::instance::Run;
 use crate::jobs::state::run_state_to_code;
 use crate::jobs::views::position::Position;
@@ -157,21 +159,27 @@ impl PostgresState {
             return Ok(Vec::new());
         }
         let (run, counts) = (self.run(tx, key).await?, step_counts(tx, key, limit).await?);
-        Ok(counts.into_iter().zip(&run.graph.steps).map(|(counts, step)| counts.into_view(step)).collect())
+        let mut usage = usage_by_step(tx, key, limit).await?;
+        let views = (0..).zip(counts).zip(&run.graph.steps).map(|((index, counts), step)| {
+            counts.into_view(step, step_usage(&usage.remove(&index).unwrap_or_default()))
+        });
+        Ok(views.collect())
     }
 
     /// Counts the jobs of open runs, whichever hub accepted them. Adds up the counts of their steps instead of counting rows.
-    pub(in crate::postgres) async fn tally(&self) -> Result<Tally, HubError> {
-        retry_transient!(self.try_tally())
+    pub(in crate::postgres) async fn tally(&self, now: Timestamp) -> Result<Tally, HubError> {
+        retry_transient!(self.try_tally(now))
     }
 
-    async fn try_tally(&self) -> Result<Tally, HubError> {
+    async fn try_tally(&self, now: Timestamp) -> Result<Tally, HubError> {
         let open = run_state_to_code(RunState::Running);
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let count = query(&tx, "SELECT count(*) FROM run WHERE state = $1", &[&open]).await?;
         let open_runs = count.first().map_or(Ok(0), |row| row.try_get(0))?;
-        let mut tally = Tally { open_runs: unsigned(open_runs), ..Tally::default() };
+        let delayed = query(&tx, count_delayed!("$"), &[&now.0, &MAX_DELAYED]).await?;
+        let delayed = unsigned(delayed.first().map_or(Ok(0), |row| row.try_get(0))?);
+        let mut tally = Tally { open_runs: unsigned(open_runs), delayed, ..Tally::default() };
         let sql = format!(
             "SELECT run, step, {} FROM step_count
              WHERE run IN (SELECT key FROM run WHERE state = $1 ORDER BY key DESC LIMIT $2)",
@@ -183,7 +191,7 @@ impl PostgresState {
             let step = usize::try_from(step).ok().and_then(|step| run.graph.steps.get(step));
             let step = step.ok_or_else(|| HubError::damaged(format!("run {key} counts a step that it lacks")))?;
             let counts = StepCounts::read(|column| row.try_get(column + 2))?;
-            tally.add(&step.settings.scope, &counts.into_view(step));
+            tally.add(&step.settings.scope, &counts.into_view(step, StepUsage::default()));
         }
         let sql = "SELECT DISTINCT run FROM job WHERE moved AND run IN
              (SELECT key FROM run WHERE state = $1 ORDER BY key DESC LIMIT $2)";
@@ -238,4 +246,20 @@ async fn step_counts(tx: &Transaction<'_>, key: i64, limit: usize) -> Result<Vec
     let sql = format!("SELECT {columns} FROM step_count WHERE run = $1 ORDER BY step LIMIT $2");
     let rows = query(tx, &sql, &[&key, &signed(limit as u64)]).await?;
     rows.iter().map(|row| StepCounts::read(|column| row.try_get(column)).map_err(HubError::from)).collect()
+}
+
+/// Returns what the attempts of a run's first steps used, by step.
+async fn usage_by_step(
+    tx: &Transaction<'_>,
+    key: i64,
+    limit: usize,
+) -> Result<HashMap<i64, Vec<(i64, UsageCounts)>>, HubError> {
+    let sql = "SELECT step, bucket, attempts, cpu_ms, peak_memory FROM step_usage
+         WHERE run = $1 AND step < $2 ORDER BY step, bucket";
+    let mut usage = HashMap::<i64, Vec<_>>::new();
+    for row in query(tx, sql, &[&key, &signed(limit as u64)]).await? {
+        let counts = UsageCounts { attempts: row.try_get(2)?, cpu_ms: row.try_get(3)?, peak_memory: row.try_get(4)? };
+        usage.entry(row.try_get(0)?).or_default().push((row.try_get(1)?, counts));
+    }
+    Ok(usage)
 }

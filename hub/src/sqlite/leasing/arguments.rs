@@ -10,7 +10,7 @@ use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, job_id};
 use crate::jobs::graph::GraphJob;
 use crate::jobs::instance::{FanOut, Instance, Run, location_in, node_of};
-use crate::jobs::leasing::arguments::{Arguments, GatheredList};
+use crate::jobs::leasing::arguments::{Arguments, GatheredList, part_of};
 use crate::jobs::state::state_code;
 use crate::sqlite::write_tx::WriteTx;
 
@@ -53,6 +53,7 @@ impl WriteTx<'_> {
                 Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(run, instance, node)?,
                 Input::Loop(node) | Input::Run(node) => self.element(run, instance, node, last_read)?,
+                Input::LoopPart(node, part) => part_of(self.element(run, instance, node, last_read)?, part),
                 Input::Failure(node) => self.failure(run, instance, node)?,
                 Input::Param(_) => return Err(HubError::damaged("a parameter in the plan of a run")),
                 Input::Gather(node) => self.gathered(run, instance, node, &arguments)?,

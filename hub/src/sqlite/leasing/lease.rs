@@ -101,11 +101,11 @@ impl WriteTx<'_> {
         let mut update = self.db.prepare_cached(concat!(
             "UPDATE job SET state = ",
             state_code!(Running),
-            ", token = ?2, lease_end = ?3, worker = ?4, isolated = ?5, expires_at = iif(?6, NULL, expires_at) WHERE id = ?1 AND state = ",
+            ", token = ?2, lease_end = ?3, worker = ?4, isolated = ?5, expires_at = iif(?6, NULL, expires_at), started_at = iif(?6, ?7, NULL) WHERE id = ?1 AND state = ",
             state_code!(Ready)
         ))?;
         for NewLease { id, token, starts_attempt } in jobs {
-            if update.execute(params![id, token, end, worker, is_isolated, starts_attempt])? != 1 {
+            if update.execute(params![id, token, end, worker, is_isolated, starts_attempt, self.now])? != 1 {
                 return Err(HubError::damaged("a ready job has no row"));
             }
         }

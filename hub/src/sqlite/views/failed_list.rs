@@ -19,7 +19,7 @@ impl WriteTx<'_> {
         let mut jobs = HashMap::with_capacity(rows.len());
         for row in &rows {
             let id = job_id(row.position.key);
-            jobs.extend(self.job_view(id)?.map(|job| (id, job)));
+            jobs.extend(self.listed_job(id)?.map(|job| (id, job)));
         }
         Ok(query.page(rows, jobs))
     }

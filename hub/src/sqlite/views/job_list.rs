@@ -33,7 +33,7 @@ impl WriteTx<'_> {
         let (ids, next) = scan.finish();
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
-            let Some(mut job) = self.job_view(job_id(id))? else { continue };
+            let Some(mut job) = self.listed_job(job_id(id))? else { continue };
             if query.digests {
                 job.digest = self.digest(job.id)?;
             }

@@ -16,6 +16,7 @@ use crate::jobs::views::job_list::MAX_PAGE;
 use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, digest_of, parent_view, why_view};
 use crate::jobs::views::round_path::RoundPath;
 use crate::sqlite::leasing::arguments::LastRead;
+use crate::sqlite::read::last_attempt;
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::{JobResult, MAX_PARENTS};
 
@@ -30,18 +31,25 @@ impl WriteTx<'_> {
         };
         let mut views = Vec::with_capacity(ids.len());
         for id in ids {
-            views.extend(self.job_view(job_id(id))?);
+            views.extend(self.listed_job(job_id(id))?);
         }
         views.sort_by_key(|view| view.id);
         Ok(views)
     }
 
+    /// Returns the view of a job for a list.
+    pub(in crate::sqlite) fn listed_job(&mut self, id: JobId) -> Result<Option<JobView>, HubError> {
+        Ok(self.job_view(id)?.map(|view| JobView { last_attempts: Vec::new(), ..view }))
+    }
+
     /// Returns the view of a job.
     pub(in crate::sqlite) fn job_view(&mut self, id: JobId) -> Result<Option<JobView>, HubError> {
         let mut select = self.db.prepare_cached(
-            "SELECT node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by, token
+            "SELECT node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by, token, earlier,
+                 started_at, NULL, NULL, NULL, NULL
              FROM job WHERE id = ?1
-             UNION ALL SELECT node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL, token FROM done WHERE id = ?1",
+             UNION ALL SELECT node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL, token, earlier,
+                 started_at, ended_at, run_ms, cpu_ms, peak_memory FROM done WHERE id = ?1",
         )?;
         let row = select.query_row([row_id(id)], |row| {
             Ok(JobColumns {
@@ -56,6 +64,8 @@ impl WriteTx<'_> {
                 failure: row.get(8)?,
                 blocked_by: row.get(9)?,
                 token: row.get(10)?,
+                earlier: row.get(11)?,
+                last: last_attempt(row, 12)?,
             })
         });
         let Some(row) = row.optional()? else { return Ok(None) };

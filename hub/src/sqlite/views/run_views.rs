@@ -1,8 +1,10 @@
 //! Views of runs, and the jobs of all open runs for metrics.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
+use bue_model::attempt::StepUsage;
 use bue_model::wire::{JobCounts, MAX_STEP_VIEWS, RunView, StepView};
 use bue_model::{NodeId, RunId, RunState, Timestamp};
 use rusqlite::{OptionalExtension, Params, Row, params};
@@ -11,7 +13,8 @@ use crate::error::HubError;
 use crate::jobs::columns::{run_id, signed, unsigned};
 use crate::jobs::counts::moved_jobs::{MAX_GROUPS, MovedJobs, select_moved};
 use crate::jobs::counts::step_counts::StepCounts;
-use crate::jobs::counts::tally::{MAX_RUNS, Tally};
+use crate::jobs::counts::tally::{MAX_DELAYED, MAX_RUNS, Tally, count_delayed};
+use crate::jobs::counts::usage::{UsageCounts, step_usage};
 use crate::jobs::instance::Run;
 use crate::jobs::state::run_state_to_code;
 use crate::jobs::views::position::Position;
@@ -138,21 +141,43 @@ impl WriteTx<'_> {
 
     fn step_views(&mut self, key: i64, limit: usize) -> Result<Vec<StepView>, HubError> {
         let (run, counts) = (self.run(key)?, self.step_counts(key, limit)?);
-        Ok(counts.into_iter().zip(&run.graph.steps).map(|(counts, step)| counts.into_view(step)).collect())
+        let mut usage = self.step_usage(key, limit)?;
+        let views = (0..).zip(counts).zip(&run.graph.steps).map(|((index, counts), step)| {
+            counts.into_view(step, step_usage(&usage.remove(&index).unwrap_or_default()))
+        });
+        Ok(views.collect())
+    }
+
+    /// Returns what the attempts of a run's first steps used, by step.
+    fn step_usage(&self, key: i64, limit: usize) -> Result<HashMap<u32, Vec<(i64, UsageCounts)>>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT step, bucket, attempts, cpu_ms, peak_memory FROM step_usage
+             WHERE run = ?1 AND step < ?2 ORDER BY step, bucket",
+        )?;
+        let mut usage = HashMap::<u32, Vec<_>>::new();
+        let mut rows = select.query(params![key, signed(limit as u64)])?;
+        while let Some(row) = rows.next()? {
+            let counts = UsageCounts { attempts: row.get(2)?, cpu_ms: row.get(3)?, peak_memory: row.get(4)? };
+            usage.entry(row.get(0)?).or_default().push((row.get(1)?, counts));
+        }
+        Ok(usage)
     }
 
     /// Counts the jobs of open runs. Adds up the counts of their steps instead of counting rows.
-    pub(in crate::sqlite) fn tally(&mut self) -> Result<Tally, HubError> {
+    pub(in crate::sqlite) fn tally(&mut self, now: Timestamp) -> Result<Tally, HubError> {
         let open = run_state_to_code(RunState::Running);
         let mut count = self.db.prepare_cached("SELECT count(*) FROM run WHERE state = ?1")?;
         let open_runs = count.query_row([open], |row| row.get(0).map(unsigned))?;
         let mut select = self.db.prepare_cached("SELECT key FROM run WHERE state = ?1 ORDER BY key DESC LIMIT ?2")?;
         let keys: Vec<i64> = select.query_map(params![open, MAX_RUNS], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let mut tally = Tally { open_runs, ..Tally::default() };
+        let mut count = self.db.prepare_cached(count_delayed!("?"))?;
+        let delayed = count.query_row([now.0, MAX_DELAYED], |row| row.get(0).map(unsigned))?;
+        let mut tally = Tally { open_runs, delayed, ..Tally::default() };
         for key in keys {
             let run = self.run(key)?;
-            let steps = self.step_views(key, usize::MAX)?;
-            steps.iter().zip(&run.graph.steps).for_each(|(view, step)| tally.add(&step.settings.scope, view));
+            for (counts, step) in self.step_counts(key, usize::MAX)?.into_iter().zip(&run.graph.steps) {
+                tally.add(&step.settings.scope, &counts.into_view(step, StepUsage::default()));
+            }
             for moved in self.moved_jobs(&run)? {
                 if let Some(step) = run.graph.steps.get(moved.step.get()) {
                     tally.move_jobs(&step.settings.scope, &moved);

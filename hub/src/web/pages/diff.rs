@@ -173,7 +173,7 @@ async fn inline_code(visit: &Visit, run: RunId) -> Result<InlineCode, ErrorReply
     let steps = stored_plan(&visit.hub, run).await?.plan.steps;
     let inline = steps.into_iter().filter_map(|Step { name, source, .. }| match source {
         Source::Inline { text, .. } => Some((name, text.to_string())),
-        Source::File(_) => None,
+        Source::File(_) | Source::Fused(_) => None,
     });
     Ok(inline.collect())
 }

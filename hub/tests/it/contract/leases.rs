@@ -1,6 +1,7 @@
 //! Leases expire, tokens grow, and stale reports change nothing.
 
 use bue_hub::LEASE_MS;
+use bue_model::attempt::AttemptUsage;
 use bue_model::plan::Rate;
 use bue_model::wire::{LeaseRequest, Report, Verdict};
 use bue_model::{JobState, Outcome, RunState, Timestamp};
@@ -42,7 +43,7 @@ pub(crate) async fn a_stale_token_changes_nothing(mut world: World) {
         outcome: completed("forged"),
         log: None,
         arguments: Vec::new(),
-        run_ms: 0,
+        usage: AttemptUsage::of_ms(0),
     };
     assert_eq!(world.send_report(forged).await, Verdict::LeaseLost);
 }

@@ -3,7 +3,7 @@
 use bue_hub::{FailedFilter, FailedQuery, Invocation, NamePattern, Position, Rerun, RunQuery};
 use bue_model::failed_jobs::{FailureGroup, FailureGroupPage};
 use bue_model::param::{Allowed, Param, ParamKind};
-use bue_model::wire::{RunPipeline, Submission};
+use bue_model::wire::{JobView, RunPipeline, Submission};
 use bue_model::{JobState, Plan, RunId, RunState, Timestamp, Value};
 use uuid::Uuid;
 
@@ -266,7 +266,8 @@ pub(crate) async fn failed_jobs_of_all_runs_are_listed_newest_first(mut world: W
     assert_eq!(seen, [(second, "b", 40), (first, "a", 30), (first, "a", 20), (first, "a", 10)]);
     assert_eq!((all.next, all.jobs[0].name.as_str()), (None, "test.bue"));
     for one in &all.jobs {
-        assert_eq!((&world.job(one.job.id).await, one.job.state), (&one.job, JobState::Failed));
+        let alone = JobView { last_attempts: Vec::new(), ..world.job(one.job.id).await };
+        assert_eq!((&alone, one.job.state), (&one.job, JobState::Failed));
     }
     let mut pages = (Vec::new(), None);
     loop {

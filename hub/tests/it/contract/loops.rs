@@ -8,7 +8,7 @@ use bue_model::{Chunk, Input, JobState, Outcome, RunState, ValueRef};
 use bue_test_support::wait::wait_until_async;
 
 use crate::script::Script;
-use crate::world::{RESET, World, completed, failed, list, value};
+use crate::world::{LeasedJob, RESET, World, completed, failed, list, value};
 
 /// `for x in source(): body(x)`
 fn simple(body: &[&str]) -> Script {
@@ -314,4 +314,80 @@ pub(crate) async fn hints_of_a_source_reach_the_rounds(mut world: World) {
     assert_eq!(world.job(leaf.job()).await.state, JobState::Running);
     world.lease_named("other").await;
     assert_eq!(world.state(run).await, RunState::Running);
+}
+
+/// `for x, y in zip(a, b): body(y, x)`, where `b` gets the list that `a` returns
+fn zipped() -> Script {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    let b = script.call(&["b"], &[Input::Node(a)]);
+    let pairs = script.list_job("zip(a, b)", "zip", &[a, b]);
+    script.each(pairs, |script, x| {
+        let Input::Loop(pairs) = x else { panic!("an element") };
+        script.call(&["body"], &[Input::LoopPart(pairs, 1), Input::LoopPart(pairs, 0), x])
+    });
+    script
+}
+
+pub(crate) async fn a_list_job_gets_lists_and_its_parts_are_arguments(mut world: World) {
+    let run = world.submit(zipped()).await;
+    let held = world.lease_and_report("a", list(2)).await;
+    assert_eq!(held.step.loop_text.as_deref(), Some("zip(a, b) (line 3)"), "its result comes in pieces");
+    world.lease_and_report("b", list(2)).await;
+    let held = world.lease_and_report("zip(a, b)", list(2)).await;
+    assert_eq!(held.arguments(), ["list of 2", "list of 2"]);
+    assert_eq!(held.step.loop_text.as_deref(), Some("for x in … (line 3)"));
+    let held = world.lease(10).await;
+    let arguments: Vec<Vec<String>> = held.iter().map(LeasedJob::arguments).collect();
+    assert_eq!(arguments, [["c0[0][1]", "c0[0][0]", "c0[0]"], ["c0[1][1]", "c0[1][0]", "c0[1]"]]);
+    world.report_all_accepted(held.into_iter().map(|held| (held, completed("1"))).collect()).await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "list of 2 list of 2 [1 1]", "that of the list job is not a result");
+}
+
+pub(crate) async fn a_list_job_needs_lists(mut world: World) {
+    let run = world.submit(zipped()).await;
+    let held = world.lease_and_report("a", completed("no list")).await;
+    let failure = world.job(held.job()).await.failure.expect("a reason");
+    assert!(failure.message.starts_with("zip(a, b) (line 3): the result is no list in pieces"), "{}", failure.message);
+    world.expect_nothing_ready().await;
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_job(world.time(), held.job()).await.expect("reset");
+    world.lease_and_report("a", list(2)).await;
+    world.lease_and_report("b", list(2)).await;
+    world.lease_and_report("zip(a, b)", failed("the lists have different lengths")).await;
+    world.expect_nothing_ready().await;
+    assert_eq!(world.state(run).await, RunState::Failed, "no round began");
+}
+
+/// A list is stored once, also if a loop runs over it and others are made of it.
+pub(crate) async fn a_list_is_looped_over_and_used_by_list_jobs(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    let merged = script.list_job("a + a", "merge", &[a, a]);
+    let chunks = script.list_job("a + a !chunk 2", "chunk 2", &[merged]);
+    script.each(a, |script, x| script.call(&["one"], &[x]));
+    script.each(chunks, |script, x| script.call(&["many"], &[x]));
+    let run = world.submit(script).await;
+    let held = world.lease_and_report("a", list(1)).await;
+    assert_eq!(held.step.loop_text.as_deref(), Some("for x in … (line 3)"));
+    let mut lists = Vec::new();
+    let answer = |held: &LeasedJob| match held.name() {
+        "one" | "many" => completed("1"),
+        name => {
+            lists.push((name.to_owned(), held.arguments().join(" "), held.step.loop_text.clone().expect("a text")));
+            list(if name == "a + a" { 2 } else { 1 })
+        }
+    };
+    world.run_all(answer).await;
+    let list = |name: &str, lists: &str, text: &str| (name.to_owned(), lists.to_owned(), text.to_owned());
+    assert_eq!(
+        lists,
+        [
+            list("a + a", "list of 1 list of 1", "a + a !chunk 2 (line 3)"),
+            list("a + a !chunk 2", "list of 2", "for x in … (line 5)"),
+        ]
+    );
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "list of 1 [1] [1]");
 }

@@ -3,7 +3,7 @@
 use bue_hub::{HubError, PlanError};
 use bue_model::job::INLINE_LIMIT;
 use bue_model::plan::{AtMost, Rate};
-use bue_model::{CallIndex, Input, Node, NodeId, ParamIndex, Plan, StepIndex};
+use bue_model::{CallIndex, Input, Language, Node, NodeId, ParamIndex, Plan, StepIndex};
 use bytes::Bytes;
 
 use crate::script::{Script, submission};
@@ -87,6 +87,18 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
             *plan = script.plan();
         }),
         ("the element of a loop outside it", |plan| job(plan, 2).inputs = vec![Input::Loop(NodeId(3))]),
+        ("a part of the element of a loop outside it", |plan| {
+            job(plan, 2).inputs = vec![Input::LoopPart(NodeId(3), 0)];
+        }),
+        ("an unknown operation on lists", |plan| plan.steps[2].language = Language::Builtin),
+        ("an operation on no list", |plan| {
+            (plan.steps[2].language, plan.steps[2].function) = (Language::Builtin, "merge".to_owned());
+            job(plan, 2).inputs.clear();
+        }),
+        ("an operation on a value", |plan| {
+            (plan.steps[2].language, plan.steps[2].function) = (Language::Builtin, "merge".to_owned());
+            job(plan, 2).inputs.push(Input::Literal(vec![0x80].into()));
+        }),
         ("the rounds of a loop that gathers nothing", |plan| {
             let mut script = Script::new();
             let source = script.call(&["source"], &[]);

@@ -130,7 +130,7 @@ pub(crate) async fn hostile_names_are_recorded(world: World) {
 }
 
 fn sample(at: i64, runs: u64) -> HistorySample {
-    HistorySample { at: Timestamp(at), runs, workers: u64::MAX, ..HistorySample::default() }
+    HistorySample { at: Timestamp(at), runs, workers: u64::MAX, delayed: 3, handed_back: 4, ..HistorySample::default() }
 }
 
 pub(crate) async fn each_slot_of_the_history_has_the_first_of_its_samples(world: World) {
@@ -147,6 +147,7 @@ pub(crate) async fn each_slot_of_the_history_has_the_first_of_its_samples(world:
         assert_eq!((view.from, view.to), (Timestamp(from), Timestamp(to)));
         let samples = view.samples.iter().map(|sample| (sample.at.0, sample.runs)).collect::<Vec<_>>();
         assert!(view.samples.iter().all(|sample| sample.workers == i64::MAX as u64), "a column holds no more");
+        assert!(view.samples.iter().all(|sample| (sample.delayed, sample.handed_back) == (3, 4)));
         (view.interval_ms, samples)
     };
     let (hour, day) = (3_600_000, 86_400_000);

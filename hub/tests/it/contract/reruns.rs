@@ -429,3 +429,53 @@ pub(crate) async fn equal_results_have_equal_digests(mut world: World) {
     let equal: Vec<bool> = digests[0].iter().zip(&digests[1]).map(|(one, other)| one == other).collect();
     assert_eq!(equal, [true, false, true, false]);
 }
+
+pub(crate) async fn a_stage_stands_for_its_job(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    let fused = script.fused_call(&["read", "parse"], &[Input::Node(a)]);
+    script.call(&["load"], &[Input::Node(fused)]);
+    let run = world.submit(script).await;
+    assert_eq!(run_all(&mut world, pure).await, "a load read|parse");
+    start(&world, Rerun { from: vec!["parse".into()], ..same(run, 77) }).await;
+    assert_eq!(run_all(&mut world, pure).await, "load read|parse");
+    start(&world, Rerun { only: vec!["read".into()], ..same(run, 78) }).await;
+    assert_eq!(run_all(&mut world, pure).await, "read|parse");
+    for step in ["parse", "read|parse"] {
+        let replacement = Replacement {
+            step: step.into(),
+            language: Language::Python,
+            function: "f".into(),
+            file: "f.py".into(),
+            code: BlobRef { hash: BlobHash([9; 32]), len: 1 },
+        };
+        let rerun = Rerun { replace: vec![replacement], ..same(run, 79) };
+        let refused = world.store.rerun(world.time(), rerun).await;
+        assert!(matches!(&refused, Err(HubError::BadRequest(text)) if text.contains(step)), "{refused:?}");
+    }
+}
+
+pub(crate) async fn lists_made_of_reused_lists_are_reused(mut world: World) {
+    let mut script = Script::new();
+    let (a, b) = (script.call(&["a"], &[]), script.call(&["b"], &[]));
+    let merged = script.list_job("a + b", "merge", &[a, b]);
+    script.each(merged, |script, x| script.call(&["body"], &[x]));
+    let run = world.submit(script).await;
+    let answer = |held: &LeasedJob| match held.name() {
+        "a" => texts(&["1"]),
+        "b" => texts(&["2"]),
+        "a + b" => texts(&["1", "2"]),
+        _ => completed("x"),
+    };
+    assert_eq!(run_all(&mut world, answer).await, "a a + b b body body");
+    let again = start(&world, same(run, 77)).await;
+    assert_eq!(run_all(&mut world, answer).await, "");
+    assert_eq!((world.state(again).await, reused(&world, again).await), (RunState::Completed, 5));
+    start(&world, Rerun { only: vec!["b".into()], ..same(run, 78) }).await;
+    let longer = |held: &LeasedJob| match held.name() {
+        "b" => texts(&["2", "3"]),
+        "a + b" => texts(&["1", "2", "3"]),
+        _ => completed("x"),
+    };
+    assert_eq!(run_all(&mut world, longer).await, "a + b b body", "only the new element");
+}

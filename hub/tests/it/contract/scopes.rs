@@ -182,7 +182,7 @@ pub(crate) async fn moved_jobs_count_where_they_wait(mut world: World) {
         view.unserved.iter().map(|idle| (idle.scope.clone(), idle.steps.join(" "), idle.jobs)).collect::<Vec<_>>()
     };
     assert_eq!(idle(&world.view(run).await), [("gpu".into(), "a".into(), 1)]);
-    let tally = world.store.tally().await.expect("a tally").scopes;
+    let tally = world.store.tally(world.time()).await.expect("a tally").scopes;
     assert_eq!((tally["gpu"][&JobState::Available], tally["default"][&JobState::Available]), (1, 0));
     assert_eq!((tally["gpu"][&JobState::Running], tally["default"][&JobState::Running]), (0, 1));
     let scopes = world.store.script_scopes(held[0].job()).await.expect("an answer").expect("the job");

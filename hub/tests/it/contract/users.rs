@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bue_hub::{HubError, LEASE_MS, Tally};
+use bue_model::attempt::AttemptUsage;
 use bue_model::job::INLINE_LIMIT;
+use bue_model::plan::Rate;
 use bue_model::wire::{JobCounts, NoValue, Report, ResultCursor, RoundValue, Submission, Verdict};
 use bue_model::{ArgumentSummary, Input, JobId, JobState, Outcome, Round, RunId, RunState, Timestamp};
 use uuid::Uuid;
@@ -324,7 +326,14 @@ pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
         job = held.job();
         let log = Some(value(log));
         world
-            .send_report(Report { job, token: held.lease.token, outcome, log, arguments: Vec::new(), run_ms: 1 })
+            .send_report(Report {
+                job,
+                token: held.lease.token,
+                outcome,
+                log,
+                arguments: Vec::new(),
+                usage: AttemptUsage::of_ms(1),
+            })
             .await;
         world.now += 2_000;
     }
@@ -335,8 +344,14 @@ pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
     world.store.reset_run(world.time(), run).await.expect("reset");
     let held = world.lease_one().await;
     let log = Some(value(&"x".repeat(INLINE_LIMIT + 1)));
-    let report =
-        Report { job, token: held.lease.token, outcome: completed("1"), log, arguments: Vec::new(), run_ms: 1 };
+    let report = Report {
+        job,
+        token: held.lease.token,
+        outcome: completed("1"),
+        log,
+        arguments: Vec::new(),
+        usage: AttemptUsage::of_ms(1),
+    };
     assert_eq!(world.send_report(report).await, Verdict::Accepted);
     let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
     assert!(text_of(&log).contains("too long"));
@@ -459,7 +474,16 @@ pub(crate) async fn a_failure_tells_the_round_the_loop_and_the_arguments(mut wor
     };
     let hostile = argument(None, &format!("\u{202e}{}", "x".repeat(10_000)));
     let (job, token) = (held.job(), held.lease.token);
-    world.send_report(Report { job, token, outcome: failed("no"), log: None, arguments: hostile, run_ms: 1 }).await;
+    world
+        .send_report(Report {
+            job,
+            token,
+            outcome: failed("no"),
+            log: None,
+            arguments: hostile,
+            usage: AttemptUsage::of_ms(1),
+        })
+        .await;
 
     let failed = world.page(run).await.failed.remove(0);
     let round = |line, round, rounds| Round { variable: "x".to_owned(), line, round, rounds };
@@ -675,7 +699,7 @@ pub(crate) async fn a_task_needs_its_parents(mut world: World) {
 }
 
 pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
-    assert_eq!(world.store.tally().await.expect("a tally"), Tally::default());
+    assert_eq!(world.store.tally(world.time()).await.expect("a tally"), Tally::default());
     for _ in 0..2 {
         let mut script = Script::new();
         script.call(&["a", "b"], &[]);
@@ -685,7 +709,7 @@ pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
     }
     let held = world.lease(1).await.remove(0);
     world.report(&held, completed("1")).await;
-    let tally = world.store.tally().await.expect("a tally");
+    let tally = world.store.tally(world.time()).await.expect("a tally");
     let scope = |name: &str, counts: &[(JobState, u64)]| {
         let mut all: BTreeMap<JobState, u64> = JobState::ALL.into_iter().map(|state| (state, 0)).collect();
         all.extend(counts.iter().copied());
@@ -696,7 +720,32 @@ pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
     assert_eq!(tally.scopes, scopes.into());
     assert_eq!(tally.open_runs, 2);
     world.store.cancel_run(world.time(), held.lease.run).await.expect("cancelled");
-    let tally = world.store.tally().await.expect("a tally");
+    let tally = world.store.tally(world.time()).await.expect("a tally");
     let (_, rest) = scope("default", &[(JobState::Blocked, 1), (JobState::Available, 1)]);
     assert_eq!((tally.open_runs, tally.scopes.get("default")), (1, Some(&rest)));
+}
+
+pub(crate) async fn delayed_jobs_and_hand_backs_are_counted(mut world: World) {
+    let mut script = Script::new();
+    for _ in 0..3 {
+        script.call(&["a"], &[]);
+        script.call(&["rated"], &[]);
+    }
+    script.set("rated", |settings| settings.rate = Some(Rate { count: 1, per_ms: 60_000, by: None }));
+    world.submit(script).await;
+    let tally = async |world: &World| {
+        let tally = world.store.tally(world.time()).await.expect("a tally");
+        (tally.delayed, tally.handed_back)
+    };
+    assert_eq!(tally(&world).await, (0, 0));
+    for held in world.lease(10).await {
+        let outcome = Outcome::Pending { delay_ms: Some(1_000), scope: None };
+        world.report_accepted(&held, outcome).await;
+    }
+    // three and one that were handed back, and two that the rate allows to start later
+    assert_eq!(tally(&world).await, (6, 4));
+    world.now += 1_000;
+    assert_eq!(tally(&world).await.0, 2, "what is due is not delayed");
+    world.now += 60_000;
+    assert_eq!(tally(&world).await, (0, 4));
 }

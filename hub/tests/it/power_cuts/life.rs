@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bue_hub::{HubError, JobStore, LEASE_MS, SqliteStore};
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{Input, JobState, Outcome, RunId, RunState, Timestamp};
 use fastrand::Rng;
@@ -144,7 +145,7 @@ impl Life<'_> {
                 outcome,
                 log: None,
                 arguments: Vec::new(),
-                run_ms: 1,
+                usage: AttemptUsage::of_ms(1),
             });
         }
         self.send(reports).await

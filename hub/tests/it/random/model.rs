@@ -274,7 +274,12 @@ impl Model {
     fn parents(&self, key: &Key) -> impl Iterator<Item = Key> {
         let nodes = self.jobs[&key.0].inputs.iter().filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(node.0),
-            Input::Loop(_) | Input::Literal(_) | Input::Param(_) | Input::Failure(_) | Input::Run(_) => None,
+            Input::Loop(_)
+            | Input::LoopPart(..)
+            | Input::Literal(_)
+            | Input::Param(_)
+            | Input::Failure(_)
+            | Input::Run(_) => None,
         });
         nodes.map(|node| self.seen_from(&key.1, node))
     }

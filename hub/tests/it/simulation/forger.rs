@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::HubClient;
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{Heartbeat, Report, ReportBatch, Verdict, WorkerStatus};
 use bue_model::{JobId, Token};
 use tokio::time::sleep;
@@ -26,7 +27,7 @@ pub(super) async fn forge(hub: HubClient, rng: SimRng, log: Arc<Log>) {
             outcome: completed("forged"),
             log: None,
             arguments: Vec::new(),
-            run_ms: 1,
+            usage: AttemptUsage::of_ms(1),
         };
         let batch = ReportBatch { worker: worker.clone(), reports: guesses.iter().map(report).collect() };
         if let Ok(verdicts) = hub.report(&batch).await

@@ -314,8 +314,8 @@ impl JobStore for Witness {
         self.look(|store| store.log(job))
     }
 
-    fn tally(&self) -> StoreFuture<'_, Tally> {
-        self.look(JobStore::tally)
+    fn tally(&self, now: Timestamp) -> StoreFuture<'_, Tally> {
+        self.look(move |store| store.tally(now))
     }
 
     fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bue_client::HubClient;
 use bue_hub::LEASE_MS;
+use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{Heartbeat, Lease, LeaseRequest, Report, ReportBatch, WorkerStatus};
 use bue_model::{JobId, Outcome, RateKey, Token};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -79,8 +80,14 @@ impl Worker {
         let most = [50, 2_000, 2_000, 3 * LEASE_MS][roll(&self.rng, 4) as usize];
         sleep(Duration::from_millis(roll(&self.rng, most))).await;
         let outcome = self.outcome(&lease, &step);
-        let report =
-            Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
+        let report = Report {
+            job: lease.job,
+            token: lease.token,
+            outcome,
+            log: None,
+            arguments: Vec::new(),
+            usage: AttemptUsage::of_ms(1),
+        };
         let _ = self.reports.send(report);
     }
 

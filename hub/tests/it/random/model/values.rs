@@ -45,7 +45,7 @@ impl Model {
             }
             Input::Literal(ref value) => String::from_utf8(value.to_vec()).expect("text"),
             Input::Run(_) => ANY.to_owned(),
-            Input::Param(_) | Input::Failure(_) => panic!("no value of the model"),
+            Input::Param(_) | Input::Failure(_) | Input::LoopPart(..) => panic!("no value of the model"),
             Input::Gather(each) => {
                 let each = &self.loops[&each.0];
                 let (source, gather) = (self.seen_from(path, each.over.0), each.gather.expect("it gathers").0);

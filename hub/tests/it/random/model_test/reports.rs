@@ -1,5 +1,6 @@
 //! Workers report.
 
+use bue_model::attempt::AttemptUsage;
 use bue_model::job::Hints;
 use bue_model::wire::{Report, ReportBatch, Verdict};
 use bue_model::{Chunk, Outcome, ValueRef};
@@ -39,7 +40,14 @@ impl ModelTest {
             (held, outcome, Some(Verdict::Accepted))
         };
         Some((
-            Report { job: held.job(), token: held.lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 10 },
+            Report {
+                job: held.job(),
+                token: held.lease.token,
+                outcome,
+                log: None,
+                arguments: Vec::new(),
+                usage: AttemptUsage::of_ms(10),
+            },
             verdict,
         ))
     }
