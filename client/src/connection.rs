@@ -96,6 +96,12 @@ impl Connection {
         expect_success(self.send(request).await?)
     }
 
+    /// Returns the address that answered last, as `https://host:port`.
+    pub(crate) fn base_url(&self) -> Result<String, ClientError> {
+        let Address { scheme, authority } = self.current_address()?;
+        Ok(format!("{scheme}://{authority}"))
+    }
+
     /// Sends a request and returns its answer, whatever its status. Tries the other addresses and, after a pause, all of them again.
     pub(crate) async fn send(&self, request: &Request) -> Result<Reply, ClientError> {
         for delay in RETRY_DELAYS {

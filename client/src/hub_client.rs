@@ -410,6 +410,21 @@ impl HubClient {
         decode_json(&self.get("/v1/info".to_owned(), REQUEST_TIMEOUT).await?)
     }
 
+    /// Returns a link that opens the hub's dashboard. If the hub has tokens, it logs in the holder of this client's token, once and
+    /// within a minute.
+    ///
+    /// # Errors
+    /// The hub serves no dashboard, or cannot be reached.
+    pub async fn web_link(&self) -> Result<String, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct WebCode {
+            path: String,
+        }
+        let request = request(Method::POST, "/v1/web-codes".to_owned(), RetryPolicy::Always, REQUEST_TIMEOUT);
+        let code: WebCode = decode_json(&self.connection.send_ok(&request).await?)?;
+        Ok(format!("{}{}", self.connection.base_url()?, code.path))
+    }
+
     /// Returns all results of a run, from all pages. They are all in memory.
     ///
     /// # Errors

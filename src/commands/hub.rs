@@ -10,7 +10,7 @@ use crate::config::duration::parse_duration;
 use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP, KEEP_AUDIT};
 use crate::config::settings::Settings;
 use crate::flags::client::BucketFlag;
-use crate::flags::server::ServerFlags;
+use crate::flags::server::{ServerFlags, WebFlag};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;
 use crate::process::logging::start_logging;
@@ -47,6 +47,8 @@ pub(crate) struct Hub {
     #[arg(long, value_name = "DURATION")]
     keep_audit: Option<String>,
     #[command(flatten)]
+    web: WebFlag,
+    #[command(flatten)]
     server: ServerFlags,
     /// A flag of Buelon that has no effect here
     #[arg(short = 'p', value_name = "HOST:PORT:USER:PASSWORD:DATABASE", hide = true)]
@@ -80,8 +82,9 @@ impl Hub {
                 "bue: the hub listens on {}, its database is {}",
                 bound.client_address, database.name
             ));
+            self.web.announce(&bound.client_address, &setup.access);
             let retention = Retention { store: database.store.clone(), bucket, keep, keep_audit };
-            let server = HubServer::new(database.store).with_access(setup.access);
+            let server = self.web.apply(HubServer::new(database.store)).with_access(setup.access);
             let server = server.with_bucket(bucket_address).with_tls(setup.tls);
             tokio::select! {
                 () = serve_hub(bound.listener, server, shutdown) => {}

@@ -43,6 +43,7 @@ mod try_step;
 mod unpublish;
 mod upload;
 mod wait;
+mod web;
 mod why;
 mod worker;
 
@@ -111,6 +112,7 @@ verbs! {
     unpublish::Unpublish();
     invoke::Invoke();
     schedule::Schedule();
+    web::Web();
     status::Status();
     wait::Wait();
     #[command(name = "result")]

@@ -61,7 +61,8 @@ impl Run {
         let network = self.allow.network(&settings)?;
         let refusals = network.config.refusals.clone();
         let (cache, wall) = (settings.cache_dir()?, self.wall.mode(&settings)?);
-        let options = LocalRunOptions { cache, data: self.data.clone(), network, wall, logs: self.logs };
+        let options =
+            LocalRunOptions { cache, data: self.data.clone(), network, wall, logs: self.logs, dashboard: false };
         let outcome = self.run(&script, options);
         if self.explain_deny {
             print_refusals(&refusals);

@@ -20,7 +20,7 @@ use crate::config::setting::{BUCKET_LISTEN, HUB_LISTEN};
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
 use crate::flags::client::Clients;
-use crate::flags::server::{LogFlag, TokensFlag};
+use crate::flags::server::{LogFlag, TokensFlag, WebFlag};
 use crate::flags::wall::WallFlag;
 use crate::local::services::{first_failure, until_stopped};
 use crate::local::watch::FolderWatch;
@@ -62,6 +62,8 @@ pub(crate) struct Serve {
     /// Publish a script again when a file in its folder changes
     #[arg(long)]
     watch: bool,
+    #[command(flatten)]
+    web: WebFlag,
     #[command(flatten)]
     tokens: TokensFlag,
     #[command(flatten)]
@@ -139,7 +141,8 @@ impl Serve {
         let (bucket, bucket_address) = listen(bucket, "bucket").await?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let server = Hub::new(Arc::clone(&store)).with_access(access.clone());
+        self.web.announce(&hub_address.to_string(), &access);
+        let server = self.web.apply(Hub::new(Arc::clone(&store))).with_access(access.clone());
         // clients replace `localhost` by the name under which they know the hub
         let server = server.with_bucket(Some(format!("localhost:{}", bucket_address.port())));
         tasks.spawn(until_stopped(serve_hub(hub, server, stop.clone().cancelled_owned())));

@@ -54,7 +54,7 @@ impl Try {
         let (cache, network, wall) =
             (settings.cache_dir()?, self.allow.network(&settings)?, self.wall.mode(&settings)?);
         block_on(interruptible(async {
-            let services = Services::start(None).await?;
+            let services = Services::start(None, false).await?;
             let (run, task) = task(&services, &script, inputs).await?;
             let prepared = prepare_sandbox(cache).await?;
             let config = worker_config(prepared, Vec::new(), network, wall, &services.hub, &services.bucket).await?;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use bue_hub::{Access, Tls, TlsFiles};
+use bue_hub::{Access, Hub, Tls, TlsFiles};
 use clap::{Args, ValueEnum};
 
 use crate::config::address::listen_address;
@@ -12,6 +12,7 @@ use crate::config::setting::{AddressSetting, LOG_FORMAT, TLS_CERT, TLS_CLIENT_CA
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
 use crate::process::logging::LogFormat;
+use crate::process::output::eprint_line;
 
 /// The default tokens file, in the working directory.
 const DEFAULT_TOKENS_FILE: &str = "bue.tokens";
@@ -57,6 +58,37 @@ struct TlsFlags {
     /// Require a client certificate signed by one of these authorities, PEM
     #[arg(long, value_name = "FILE")]
     tls_client_ca: Option<PathBuf>,
+}
+
+/// Whether a hub serves the dashboard.
+#[derive(Debug, Args)]
+pub(crate) struct WebFlag {
+    /// Serve no dashboard. The API and all other commands stay the same
+    #[arg(long)]
+    no_web: bool,
+}
+
+impl WebFlag {
+    /// Returns the hub as the flag wants it.
+    pub(crate) fn apply(&self, hub: Hub) -> Hub {
+        if self.no_web { hub.without_dashboard() } else { hub }
+    }
+
+    /// Whether the dashboard is served.
+    pub(crate) const fn is_on(&self) -> bool {
+        !self.no_web
+    }
+
+    /// Prints where the dashboard is. `address` is that for clients, `HOST:PORT` or `https://HOST:PORT`.
+    pub(crate) fn announce(&self, address: &str, access: &Access) {
+        if self.no_web {
+            return;
+        }
+        let url = if address.starts_with("https://") { address.to_owned() } else { format!("http://{address}") };
+        let url = url.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:");
+        let hint = if access.is_open() { "" } else { "; `bue web` prints a link that logs you in" };
+        eprint_line(&format!("bue: the dashboard is at {url}/{hint}"));
+    }
 }
 
 /// The log format of a command that keeps running.

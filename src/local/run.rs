@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use bue_client::HubClient;
 use bue_model::RunId;
 use bue_model::log::{LogSelection, LogView};
@@ -50,13 +51,19 @@ pub(crate) struct LocalRunOptions {
     pub(crate) wall: WallMode,
     /// Print what steps print, to stderr.
     pub(crate) logs: bool,
+    /// Serve the dashboard, and print a link to it.
+    pub(crate) dashboard: bool,
 }
 
 /// Runs a script to its end. Everything starts as early as it can: from the second start on, the sandbox is loaded while the
 /// code is uploaded.
 pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions) -> Result<FinishedRun, CommandError> {
-    let mut services = Services::start(options.data.as_deref()).await?;
+    let mut services = Services::start(options.data.as_deref(), options.dashboard).await?;
     let hub = Arc::clone(&services.hub);
+    if options.dashboard {
+        let link = hub.web_link().await.context("failed to get a link to the dashboard")?;
+        eprint_line(&format!("bue: the dashboard, while this runs: {link}"));
+    }
     let ready =
         async { tokio::try_join!(prepare_sandbox(options.cache), submit(script, &services.hub, &services.bucket)) };
     let (prepared, run) = interruptible(ready).await?;

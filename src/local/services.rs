@@ -47,11 +47,13 @@ struct StateFolder {
 }
 
 impl Services {
-    /// Starts hub and bucket on loopback, each on a port that the system chooses.
-    pub(crate) async fn start(data: Option<&Path>) -> Result<Self, CommandError> {
+    /// Starts hub and bucket on loopback, each on a port that the system chooses; the hub with its dashboard or without.
+    pub(crate) async fn start(data: Option<&Path>, dashboard: bool) -> Result<Self, CommandError> {
         let StateFolder { path, durability, temporary } = open_state_folder(data)?;
         let store = SqliteStore::open(&path.join("hub.db"), durability).context("failed to open the hub's database")?;
         let blobs = BlobStore::open(&path.join("blobs"), durability).context("failed to open the bucket's folder")?;
+        let hub = Hub::new(Arc::new(store));
+        let hub = if dashboard { hub } else { hub.without_dashboard() };
         let token = new_token()?;
         let access = Access::single_token(&token);
         let (hub_listener, hub_address) = bind().await?;
@@ -60,7 +62,7 @@ impl Services {
         let mut tasks = JoinSet::new();
         tasks.spawn(until_stopped(serve_hub(
             hub_listener,
-            Hub::new(Arc::new(store)).with_access(access.clone()).with_one_worker(),
+            hub.with_access(access.clone()).with_one_worker(),
             stop_servers.clone().cancelled_owned(),
         )));
         tasks.spawn(until_stopped(serve_bucket(

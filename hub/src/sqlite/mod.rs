@@ -41,7 +41,7 @@ use std::time::Duration;
 use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
-use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -293,6 +293,10 @@ impl JobStore for SqliteStore {
         self.read(move |tx| tx.schedule(&name))
     }
 
+    fn schedule_runs(&self, name: String, limit: u32) -> StoreFuture<'_, Vec<ScheduledRun>> {
+        self.read(move |tx| tx.schedule_runs(&name, limit))
+    }
+
     fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked> {
         self.writer.transact(Some(now), move |tx| tx.run_schedule(&name, run))
     }
@@ -367,6 +371,10 @@ impl JobStore for SqliteStore {
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.read(move |tx| tx.job_view(job))
+    }
+
+    fn running_jobs(&self, limit: u32) -> StoreFuture<'_, Vec<JobView>> {
+        self.read(move |tx| tx.running_jobs(limit))
     }
 
     fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>> {

@@ -14,7 +14,7 @@ use super::read_tx::ReadTx;
 use super::state::run_state;
 use super::write_tx::WriteTx;
 use crate::error::{HubError, MAX_SCHEDULES};
-use crate::jobs::columns::unsigned;
+use crate::jobs::columns::{run_id, unsigned};
 use crate::pipelines::{Invocation, RunnableVersion};
 use crate::schedules::MAX_PAGE;
 use crate::schedules::backfill::Backfill;
@@ -60,6 +60,18 @@ impl ReadTx<'_> {
         let Some(stored) = self.stored_schedule(name)? else { return Ok(None) };
         let runs = (self.last_run(&stored.progress)?, Some(self.recent_runs(name)?));
         Ok(Some(view_of(stored.name, &stored.spec, &stored.progress, MAX_NEXT, runs)))
+    }
+
+    /// Returns the latest runs of a schedule, by their due times.
+    pub(super) fn schedule_runs(&self, name: &str, limit: u32) -> Result<Vec<ScheduledRun>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT id, state, due FROM schedule_run JOIN run ON key = run WHERE schedule = ?1
+                 ORDER BY due DESC, key DESC LIMIT ?2",
+        )?;
+        let rows = select.query_map(params![name, i64::from(limit).clamp(1, MAX_RECENT)], |row| {
+            Ok(ScheduledRun { run: run_id(row.get(0)?), state: run_state(row.get(1)?)?, due: Timestamp(row.get(2)?) })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn last_run(&self, progress: &Progress) -> Result<Option<ScheduledRun>, HubError> {

@@ -43,4 +43,8 @@ mod servers;
 mod simulation;
 mod sqlite;
 mod tls;
+mod web;
+mod web_actions;
+mod web_login;
+mod web_pages;
 mod world;

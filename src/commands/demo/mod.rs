@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use self::report_api::ACCOUNTS;
 use crate::config::network::Network;
 use crate::config::settings::Settings;
+use crate::flags::server::WebFlag;
 use crate::flags::wall::WallFlag;
 use crate::local::run::{FinishedRun, LocalRunOptions, run_locally};
 use crate::process::command_error::CommandError;
@@ -40,15 +41,17 @@ pub(crate) struct Demo {
     /// Only serve the API at this address, for your own scripts, until Ctrl-C
     #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:8700")]
     api_only: Option<SocketAddr>,
+    #[command(flatten)]
+    web: WebFlag,
 }
 
 impl Demo {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
-        self.api_only.map_or_else(run, serve_api)
+        self.api_only.map_or_else(|| run(&self.web), serve_api)
     }
 }
 
-fn run() -> Result<(), CommandError> {
+fn run(web: &WebFlag) -> Result<(), CommandError> {
     let folder = tempfile::tempdir().context("failed to create a temporary folder")?;
     let settings = Settings::load()?;
     let cache = settings.cache_dir()?;
@@ -62,8 +65,8 @@ fn run() -> Result<(), CommandError> {
         // once per machine; its time is not the demo's
         prepare_sandbox(cache.clone()).await?;
         let network = Network::restricted_to(address);
-        let options =
-            LocalRunOptions { cache, data: None, network, wall: WallFlag::default().mode(&settings)?, logs: false };
+        let (wall, dashboard) = (WallFlag::default().mode(&settings)?, web.is_on());
+        let options = LocalRunOptions { cache, data: None, network, wall, logs: false, dashboard };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

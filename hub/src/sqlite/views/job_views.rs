@@ -7,11 +7,12 @@ use bue_model::{JobId, NodeId, Round, Timestamp, ValueRef};
 use rusqlite::OptionalExtension;
 
 use crate::error::HubError;
-use crate::jobs::columns::{from_postcard, row_id};
+use crate::jobs::columns::{from_postcard, job_id, row_id};
 use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
 use crate::jobs::leasing::pick::running_under_rate;
 use crate::jobs::state::State;
+use crate::jobs::views::job_list::MAX_PAGE;
 use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, digest_of, parent_view, why_view};
 use crate::jobs::views::round_path::RoundPath;
 use crate::sqlite::leasing::arguments::LastRead;
@@ -21,6 +22,22 @@ use crate::sqlite::write_tx::WriteTx;
 use crate::store::{JobResult, MAX_PARENTS};
 
 impl ReadTx<'_> {
+    /// Returns jobs that workers hold.
+    pub(in crate::sqlite) fn running_jobs(&mut self, limit: u32) -> Result<Vec<JobView>, HubError> {
+        let ids: Vec<i64> = {
+            let mut select =
+                self.db.prepare_cached("SELECT id FROM job WHERE state = 3 ORDER BY lease_end DESC LIMIT ?1")?;
+            let rows = select.query_map([limit.clamp(1, MAX_PAGE)], |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let mut views = Vec::with_capacity(ids.len());
+        for id in ids {
+            views.extend(self.listed_job(job_id(id))?);
+        }
+        views.sort_by_key(|view| view.id);
+        Ok(views)
+    }
+
     /// Returns the view of a job for a list.
     pub(in crate::sqlite) fn listed_job(&mut self, id: JobId) -> Result<Option<JobView>, HubError> {
         Ok(self.job_view(id)?.map(|view| JobView { last_attempts: Vec::new(), ..view }))

@@ -9,7 +9,7 @@ use crate::api::job_reads::results_as_json;
 use crate::api::lists::list_jobs;
 use crate::api::long_poll::wait_for_run;
 use crate::api::records::run_audit;
-use crate::api::reruns::run_plan;
+use crate::api::reruns::{run_plan, stored_plan};
 use crate::api::routes::Operation;
 use crate::auth::role::Permission;
 use crate::http::reply::ErrorReply;
@@ -17,9 +17,12 @@ use crate::http::request::parse_parameter;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
+use crate::web::pages::diff::CHOOSE;
 use crate::web::parts::badges::{counts_of, job_badge, meaning, run_badge, state_bar};
 use crate::web::parts::figures::{Figure, card, definitions, empty_state, figures};
 use crate::web::parts::forms::{action_button, filter_form, notice, select, text_field};
+use crate::web::parts::graph::drawing::plan_picture;
+use crate::web::parts::graph::plan_graph::PlanGraph;
 use crate::web::parts::json_tree::json_tree;
 use crate::web::parts::tables::{column, column_help, number, pager, table};
 use crate::web::parts::texts::{counted, grouped, short_text, text};
@@ -51,26 +54,28 @@ pub(in crate::web) async fn page(visit: &Visit, id: &str) -> Result<Page, ErrorR
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
     Jobs,
+    Plan,
     Results,
     Parameters,
     Activity,
 }
 
 impl Tab {
-    const ALL: [Self; 4] = [Self::Jobs, Self::Results, Self::Parameters, Self::Activity];
+    const ALL: [Self; 5] = [Self::Jobs, Self::Plan, Self::Results, Self::Parameters, Self::Activity];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Jobs => "jobs",
+            Self::Plan => "plan",
             Self::Results => "results",
             Self::Parameters => "parameters",
             Self::Activity => "activity",
         }
     }
 
-    /// Whether the visitor may see it. Who may read only runs of pipelines sees no jobs.
+    /// Whether the visitor may see it. Who may read only runs of pipelines sees neither jobs nor steps.
     fn is_for(self, visit: &Visit) -> bool {
-        self != Self::Jobs || visit.may(Permission::Read)
+        !matches!(self, Self::Jobs | Self::Plan) || visit.may(Permission::Read)
     }
 
     /// Results can be large, and nobody reads them while they change.
@@ -97,6 +102,7 @@ fn tabs(visit: &Visit, view: &RunView, current: Tab) -> Markup {
 async fn tab_body(visit: &Visit, view: &RunView, tab: Tab, form: &Form) -> Result<Markup, ErrorReply> {
     match tab {
         Tab::Jobs => jobs(visit, view, form).await,
+        Tab::Plan => plan(visit, view).await,
         Tab::Results => results(visit, view.id, form).await,
         Tab::Parameters => parameters(visit, view.id).await,
         Tab::Activity => activity(visit, view.id, form).await,
@@ -112,6 +118,7 @@ fn tools(visit: &Visit, view: &RunView) -> Markup {
     let has_ended = view.state != RunState::Running;
     let can_reset = counts.failed > 0 || view.state == RunState::Cancelled;
     html! {
+        @if visit.may(Permission::Read) { a.button href=(format!("{path}/diff/{CHOOSE}")) title="what this run and another one differ in" { "Compare…" } }
         @if visit.may(Permission::Operate) {
             @if !has_ended { (action_button(&format!("{path}/cancel"), "Cancel…", "", "stops what has not ended")) }
             @if can_reset { (action_button(&format!("{path}/reset"), "Reset", "", "runs failed jobs again, with fresh attempts")) }
@@ -286,6 +293,19 @@ fn what_happened(visit: &Visit, job: &JobView) -> Markup {
         @else if job.state == JobState::Blocked { "waits for " (counted(u64::from(job.waiting_for), "job", "jobs")) }
         @else if waits { "starts " (when(visit.now, job.available_at)) }
     }
+}
+
+async fn plan(visit: &Visit, view: &RunView) -> Result<Markup, ErrorReply> {
+    let stored = stored_plan(&visit.hub, view.id).await?;
+    let graph = PlanGraph::of(&stored.plan);
+    let link = |step: &str| with_query(&path(view.id), [("tab", "jobs"), ("step", step)]);
+    Ok(html! {
+        @if graph.nodes.is_empty() { (empty_state("The script of this run calls nothing.", "")) }
+        @else { (plan_picture(&graph, &view.steps, link)) }
+        @if graph.is_folded { p.hint { "The plan is large, so each pipe is one box." } }
+        @if graph.left_out > 0 { p.hint { (grouped(graph.left_out as u64)) " further boxes are not drawn; the table of steps has them." } }
+        p.hint { "Each box is a step of a call, or a loop. Its bar shows the states of all jobs of the step, also of those in other boxes." }
+    })
 }
 
 async fn results(visit: &Visit, run: RunId, form: &Form) -> Result<Markup, ErrorReply> {
