@@ -34,6 +34,7 @@ mod records;
 mod regular_file;
 mod reruns;
 mod schedules;
+mod settings;
 mod sqlite;
 mod store;
 mod web;
@@ -65,11 +66,15 @@ pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use records::audit::{AuditEntry, AuditList, AuditQuery};
 pub use regular_file::read_regular_file;
+pub use reruns::difference::{
+    JobDifference, JobDigests, JobsDifference, ParamDifference, RunDifference, StepDifference, difference,
+};
 pub use reruns::{Replacement, Rerun, StoredPlan};
 pub use schedules::backfill::Backfill;
 pub use schedules::firing::FiredSchedules;
 pub use schedules::request::{Others, ScheduleAction, ScheduleUpdate, UpdateMode};
 pub use schedules::spec::ScheduleSpec;
+pub use settings::HubSetting;
 pub use sqlite::SqliteStore;
 pub use store::{
     ExpiredJobs, ISOLATION_MS, JobResult, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs,

@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
-use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -129,6 +129,10 @@ pub trait JobStore: Send + Sync {
     /// Returns a schedule, with its next due times and its latest runs.
     fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>>;
 
+    /// Returns the latest runs of a schedule that are kept, also those of backfills, by their due times, the last one first: at most
+    /// `limit` and at most 100. None if there is no such schedule.
+    fn schedule_runs(&self, name: String, limit: u32) -> StoreFuture<'_, Vec<ScheduledRun>>;
+
     /// Starts a run of a schedule now, whatever its state. A run that exists is left as it is.
     fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked>;
 
@@ -189,6 +193,9 @@ pub trait JobStore: Send + Sync {
 
     /// Returns a job. Fan-outs have ids too, but are not jobs.
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>>;
+
+    /// Returns jobs that workers hold, in the order of their numbers: those whose leases end last, at most `limit` and at most 200.
+    fn running_jobs(&self, limit: u32) -> StoreFuture<'_, Vec<JobView>>;
 
     /// Returns a job with its result.
     fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>>;

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use bue_client::HubClient;
+use bue_hub::{JobDigests, RunDifference, difference};
 use bue_model::rerun::RunPlanView;
 use clap::Args;
 
@@ -11,8 +12,8 @@ use crate::flags::target::RunName;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{eprint_line, print_json, print_line};
-use crate::runs::difference::{RunDifference, difference};
-use crate::runs::job_digests::{JobDigests, job_digests};
+use crate::runs::difference::difference_lines;
+use crate::runs::job_digests::job_digests;
 
 /// Compares two runs: pipeline, parameters, steps with their code and settings, and the results of their jobs.
 ///
@@ -56,6 +57,6 @@ impl Diff {
         if difference.same {
             eprint_line("bue: the runs are the same");
         }
-        difference.lines().iter().try_for_each(|line| print_line(line))
+        difference_lines(difference).iter().try_for_each(|line| print_line(line))
     }
 }

@@ -129,7 +129,7 @@ impl Progress<'_> {
     /// Returns the failed jobs of a run that the request is about; `None` if it is about the run as a whole.
     async fn jobs_of(&self, run: &RunView) -> Result<Option<Vec<JobId>>, ErrorReply> {
         let failed = self.request.query.failed.as_ref().and_then(|failed| failed.step.clone());
-        if failed.is_none() && self.request.error.is_none() {
+        if failed.is_none() && !self.request.names_failures() {
             return Ok(None);
         }
         let state = Some(JobState::Failed);

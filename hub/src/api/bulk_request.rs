@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::api::filters::{FilterReader, RunFields};
 use crate::http::reply::ErrorReply;
+use crate::jobs::headline::headline;
 use crate::jobs::views::run_list::{FailedFilter, RunQuery};
 
 /// What is done to the runs.
@@ -26,6 +27,8 @@ pub(super) struct BulkRequest {
     pub(super) query: RunQuery,
     /// Of failed jobs, only those with this text in their failures.
     pub(super) error: Option<String>,
+    /// Of failed jobs, only those of the group with this message, as the list of errors shows it.
+    group: Option<String>,
     pub(super) dry_run: bool,
     /// The filter as it was sent.
     pub(super) filter: Value,
@@ -90,26 +93,37 @@ impl BulkRequest {
         }
         reader.finish(StatusCode::UNPROCESSABLE_ENTITY)?;
         let sent = Value::Object(filter.clone());
-        let (query, error) = read_filter(operation, filter, now)?;
-        Ok(Self { operation, query: RunQuery { after, ..query }, error, dry_run, filter: sent })
+        let FailedJobFilter { query, error, group } = read_filter(operation, filter, now)?;
+        Ok(Self { operation, query: RunQuery { after, ..query }, error, group, dry_run, filter: sent })
     }
 
     /// Returns whether a failed job is one of those that the request is about.
     pub(super) fn is_wanted(&self, job: &JobView) -> bool {
-        let Some(text) = &self.error else { return true };
-        let contains = |part: &String| part.contains(text);
-        job.failure
-            .as_ref()
-            .is_some_and(|failure| contains(&failure.message) || failure.trace.as_ref().is_some_and(contains))
+        let Some(failure) = &job.failure else { return !self.names_failures() };
+        let contains = |part: &String| self.error.as_ref().is_none_or(|text| part.contains(text));
+        let is_in_group = || self.group.as_ref().is_none_or(|group| headline(&failure.message) == *group);
+        (contains(&failure.message) || failure.trace.as_ref().is_some_and(contains)) && is_in_group()
+    }
+
+    /// Returns whether the request is only about jobs with certain failures.
+    pub(super) const fn names_failures(&self) -> bool {
+        self.error.is_some() || self.group.is_some()
     }
 }
 
-/// Reads the filter: which runs, and which text their failures contain.
+/// The filter of a request: which runs, and which of their failed jobs.
+struct FailedJobFilter {
+    query: RunQuery,
+    error: Option<String>,
+    group: Option<String>,
+}
+
+/// Reads the filter.
 fn read_filter(
     operation: BulkOperation,
     mut filter: Map<String, Value>,
     now: Timestamp,
-) -> Result<(RunQuery, Option<String>), ErrorReply> {
+) -> Result<FailedJobFilter, ErrorReply> {
     let mut reader = FilterReader::new(now, "filter.");
     let fields = RunFields {
         states: take_states(&mut filter, &mut reader),
@@ -122,7 +136,13 @@ fn read_filter(
     };
     let error = take_text(&mut filter, "error", &mut reader);
     let error = reader.text("error", error);
-    refuse_others(&filter, "`state`, `pipeline`, `name`, `params`, `since`, `until`, `step` and `error`", &mut reader);
+    // of a failure without a message, the group's is empty
+    let group = take_text(&mut filter, "group", &mut reader);
+    refuse_others(
+        &filter,
+        "`state`, `pipeline`, `name`, `params`, `since`, `until`, `step`, `error` and `group`",
+        &mut reader,
+    );
     let mut query = reader.runs(fields);
     let unfit = query.states.iter().find(|state| !operation.states().contains(state));
     if let Some(unfit) = unfit {
@@ -134,12 +154,13 @@ fn read_filter(
     if query.states.is_empty() {
         query.states = operation.default_states().to_vec();
     }
-    let needs_failed =
-        error.is_some() || (operation == BulkOperation::Reset && !query.states.contains(&RunState::Cancelled));
+    let needs_failed = error.is_some()
+        || group.is_some()
+        || (operation == BulkOperation::Reset && !query.states.contains(&RunState::Cancelled));
     if needs_failed {
         query.failed.get_or_insert(FailedFilter::default());
     }
-    Ok((query, error))
+    Ok(FailedJobFilter { query, error, group })
 }
 
 fn refused(mut reader: FilterReader, field: &str, message: &str) -> ErrorReply {

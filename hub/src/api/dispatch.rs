@@ -100,6 +100,7 @@ pub(crate) async fn dispatch(
         Operation::ApplySchedules => audited(request(body), schedules::apply).await,
         Operation::PutSchedule => audited(request(body), schedules::put).await,
         Operation::GetSchedule => json(&schedules::get(hub, route.parameter()).await?),
+        Operation::ListScheduleRuns => json(&schedules::runs(hub, route.parameter(), head.uri.query()).await?),
         Operation::RemoveSchedule => {
             audited(request(body), |request| schedules::change(request, ScheduleAction::Remove)).await
         }

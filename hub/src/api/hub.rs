@@ -7,6 +7,7 @@ use bue_model::Timestamp;
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::api::backfills::Backfills;
 use crate::api::hub_metrics::HubMetrics;
 use crate::api::log_watches::LogWatches;
 use crate::api::progress::RunProgress;
@@ -19,6 +20,7 @@ use crate::error::HubError;
 use crate::http::log_rate_limiter::LogRateLimiter;
 use crate::http::request_metrics::RequestMetrics;
 use crate::http::tls::Tls;
+use crate::settings::HubSetting;
 use crate::store::JobStore;
 
 /// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
@@ -36,6 +38,7 @@ pub struct Hub {
     pub(crate) workers: Workers,
     pub(super) log_watches: LogWatches,
     pub(super) progress: RunProgress,
+    pub(crate) backfills: Backfills,
     pub(super) metrics: HubMetrics,
     pub(crate) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
@@ -47,6 +50,8 @@ pub struct Hub {
     session_sealer: Arc<OnceCell<SessionSealer>>,
     /// Whether pages for browsers are served, and sessions of browsers accepted.
     pub(crate) has_dashboard: bool,
+    /// What the program that started the hub says of its settings.
+    pub(crate) settings: Arc<[HubSetting]>,
     forgeries: Arc<LogRateLimiter>,
     /// The turn of one large request of reports, see `api/leases.rs`.
     pub(super) large_reports: Arc<Semaphore>,
@@ -76,6 +81,7 @@ impl Hub {
             workers,
             log_watches,
             progress,
+            backfills: Backfills::default(),
             metrics,
             request_metrics,
             closing,
@@ -83,6 +89,7 @@ impl Hub {
             sealer: Arc::default(),
             session_sealer: Arc::default(),
             has_dashboard: true,
+            settings: Arc::default(),
             forgeries: Arc::default(),
             large_reports: Arc::new(Semaphore::new(1)),
         }
@@ -105,6 +112,12 @@ impl Hub {
     #[must_use]
     pub fn with_bucket(self, bucket: Option<String>) -> Self {
         Self { bucket, ..self }
+    }
+
+    /// Tells people these settings, on a page for those who may cancel runs.
+    #[must_use]
+    pub fn with_settings(self, settings: Vec<HubSetting>) -> Self {
+        Self { settings: settings.into(), ..self }
     }
 
     /// Serves no pages for browsers. The API is the same.

@@ -2,7 +2,7 @@
 
 use bue_model::RunId;
 use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
-use bue_model::wire::{JobPage, RunPage};
+use bue_model::wire::{JobPage, JobQuery, RunPage};
 use http::StatusCode;
 
 use crate::api::filters::{FilterReader, MAX_PAGE, RunFields};
@@ -52,7 +52,11 @@ async fn list_by_id(
 
 /// Returns a page of the jobs of a run.
 pub(crate) async fn list_jobs(hub: &Hub, query: Option<&str>, run: RunId) -> Result<JobPage, ErrorReply> {
-    let query = job_query(query)?;
+    list_jobs_of(hub, run, job_query(query)?).await
+}
+
+/// Returns a page of the jobs of a run.
+pub(crate) async fn list_jobs_of(hub: &Hub, run: RunId, query: JobQuery) -> Result<JobPage, ErrorReply> {
     Ok(hub.store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
 }
 

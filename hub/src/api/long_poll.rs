@@ -17,7 +17,7 @@ use crate::http::request::query_parameter;
 use crate::schedules::backfill::Backfill;
 
 /// The longest wait in milliseconds, whatever the request says. Proxies close connections that are silent for longer.
-const MAX_WAIT_MS: u64 = 60_000;
+pub(super) const MAX_WAIT_MS: u64 = 60_000;
 
 /// The least time between two looks at a backfill: the changes of all runs are a reason to look.
 const BACKFILL_INTERVAL: Duration = Duration::from_millis(100);

@@ -351,6 +351,14 @@ impl Documented for Operation {
                 Content::Json("Schedule"),
                 &[404, 503],
             ),
+            Self::ListScheduleRuns => OperationDoc {
+                query: const { &[LIMIT] },
+                ..OperationDoc::new(
+                    "lists the latest runs of a schedule, by their due times, the last one first",
+                    Content::Json("ScheduleRuns"),
+                    &[400, 404, 503],
+                )
+            },
             Self::RemoveSchedule => {
                 OperationDoc::new("removes a schedule; its runs go on", Content::Json("Nothing"), &[404, 503])
             }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use bue_model::RunId;
-use bue_model::schedule::{AppliedSchedule, ScheduleChange, SchedulePage, ScheduleView};
+use bue_model::schedule::{AppliedSchedule, ScheduleChange, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::FieldError;
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::api::backfills::{Occupied, carry_on};
 use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::Hub;
 use crate::api::long_poll::wait_for_backfill;
@@ -26,6 +28,12 @@ use crate::schedules::spec::ScheduleSpec;
 const MAX_KEY: usize = 255;
 /// Schedules that one entry of the audit names.
 const MAX_NAMED: usize = 20;
+
+/// The latest runs of a schedule, by their due times, the last one first.
+#[derive(Debug, Serialize)]
+pub(crate) struct ScheduleRuns {
+    pub(crate) runs: Vec<ScheduledRun>,
+}
 
 /// Returns a page of the schedules.
 pub(crate) async fn list(hub: &Hub, query: Option<&str>) -> Result<SchedulePage, ErrorReply> {
@@ -76,6 +84,13 @@ pub(crate) async fn get(hub: &Hub, name: &str) -> Result<ScheduleView, ErrorRepl
     Ok(schedule.ok_or_else(|| HubError::ScheduleNotFound(name.to_owned()))?)
 }
 
+/// Returns the latest runs of a schedule.
+pub(crate) async fn runs(hub: &Hub, name: &str, query: Option<&str>) -> Result<ScheduleRuns, ErrorReply> {
+    let limit = query_parameter(query, "limit")?.unwrap_or(MAX_PAGE);
+    get(hub, name).await?;
+    Ok(ScheduleRuns { runs: hub.store.schedule_runs(name.to_owned(), limit).await? })
+}
+
 /// Pauses, resumes or removes a schedule.
 pub(crate) async fn change(request: ChangeRequest, action: ScheduleAction) -> Result<Change, ErrorReply> {
     let ChangeRequest { hub, parameter: name, .. } = request;
@@ -117,6 +132,37 @@ pub(crate) async fn backfill(request: ChangeRequest) -> Result<Change, ErrorRepl
         let progress = wait_for_backfill(&hub, &name, backfill, wait_ms).await;
         json(&progress.map_err(refused_backfill)?)
     }))
+}
+
+/// Starts the next runs of a backfill, and lets the hub carry it on: for people, who do not send requests until it is over.
+pub(crate) async fn begin_backfill(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, head, body, parameter: name, .. } = request;
+    let backfill = parsed(json_text(&head, body).await?, Backfill::from_json).await?;
+    expect_no_backfill(&hub, &name)?;
+    let progress = hub.store.backfill(hub.now(), name.clone(), backfill.clone()).await.map_err(refused_backfill)?;
+    carry_on(&hub, &name, backfill).map_err(occupied)?;
+    let detail = serde_json::json!({ "first": progress.first, "last": progress.last, "due": progress.due });
+    Ok(Change::json(Record::new("schedule.backfill", name).with_detail(detail), &progress))
+}
+
+/// Ends a backfill that the hub carries on. The runs that it has started go on.
+pub(crate) async fn stop_backfill(request: ChangeRequest) -> Result<Change, ErrorReply> {
+    let ChangeRequest { hub, parameter: name, .. } = request;
+    get(&hub, &name).await?;
+    let record = hub.backfills.stop(&name).then(|| Record::new("schedule.backfill_stop", name));
+    Ok(Change::ready(record, json(&())))
+}
+
+fn expect_no_backfill(hub: &Hub, name: &str) -> Result<(), ErrorReply> {
+    if hub.backfills.is_active(name) { Err(occupied(Occupied::BySchedule)) } else { Ok(()) }
+}
+
+fn occupied(occupied: Occupied) -> ErrorReply {
+    let (message, hint) = match occupied {
+        Occupied::BySchedule => ("this schedule has a backfill that is not over", "stop that one, or wait until it is over"),
+        Occupied::ByOthers => ("the hub carries on as many backfills as it can", "wait until one is over, or use `bue schedule backfill`"),
+    };
+    ErrorReply::new(StatusCode::CONFLICT, "backfill_active", message, hint)
 }
 
 /// Why a backfill cannot go on.

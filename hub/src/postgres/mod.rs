@@ -36,7 +36,7 @@ use std::sync::Arc;
 use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
-use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -182,6 +182,10 @@ impl JobStore for PostgresStore {
         self.answer(async move { self.state.schedule(&name).await })
     }
 
+    fn schedule_runs(&self, name: String, limit: u32) -> StoreFuture<'_, Vec<ScheduledRun>> {
+        self.answer(async move { self.state.schedule_runs(&name, limit).await })
+    }
+
     fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked> {
         let now = self.state.set_now(now);
         self.answer(async move { self.state.run_schedule(now, &name, run).await })
@@ -288,6 +292,10 @@ impl JobStore for PostgresStore {
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.answer(self.state.job_view(job))
+    }
+
+    fn running_jobs(&self, limit: u32) -> StoreFuture<'_, Vec<JobView>> {
+        self.answer(self.state.running_jobs(limit))
     }
 
     fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>> {

@@ -152,6 +152,24 @@ impl PostgresState {
         Ok(Some(view_of(name, &spec, &progress, MAX_NEXT, runs)))
     }
 
+    /// Returns the latest runs of a schedule, by their due times.
+    pub(super) async fn schedule_runs(&self, name: &str, limit: u32) -> Result<Vec<ScheduledRun>, HubError> {
+        retry_transient!(self.try_schedule_runs(name, limit))
+    }
+
+    async fn try_schedule_runs(&self, name: &str, limit: u32) -> Result<Vec<ScheduledRun>, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let sql = "SELECT id, state, due FROM schedule_run JOIN run ON key = run WHERE schedule = $1
+             ORDER BY due DESC, key DESC LIMIT $2";
+        let rows = query(&tx, sql, &[&name, &i64::from(limit).clamp(1, MAX_RECENT)]).await?;
+        let runs = rows.iter().map(|row| {
+            let run = RunId(row.try_get(0)?);
+            Ok(ScheduledRun { run, state: run_state(run, row.try_get(1)?)?, due: Timestamp(row.try_get(2)?) })
+        });
+        runs.collect()
+    }
+
     /// Starts a run of a schedule at the request of a user. A run that exists is left as it is.
     pub(super) async fn run_schedule(&self, now: i64, name: &str, run: RunId) -> Result<Invoked, HubError> {
         retry_transient!(self.try_run_schedule(now, name, run))

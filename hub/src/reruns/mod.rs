@@ -1,6 +1,7 @@
 //! Reruns: what a request asks for, and the run that it becomes. Pure; the stores keep reruns, `api` reads requests, and
-//! [`Original`](crate::jobs::original::Original) says which results are reused.
+//! [`Original`](crate::jobs::original::Original) says which results are reused. `difference` compares two runs.
 
+pub(crate) mod difference;
 pub(crate) mod request;
 
 use std::collections::BTreeMap;

@@ -20,11 +20,11 @@ use crate::api::{pipelines, reruns, runs};
 use crate::auth::browser::expect_own_page;
 use crate::http::reply::{Body, ErrorReply};
 use crate::http::request::{RequestBody, parse_parameter};
+use crate::schedules::request::ScheduleAction;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::{local_path, see_other};
-use crate::web::pages::new_run;
-use crate::web::pages::runs_change;
+use crate::web::pages::{errors_reset, new_run, runs_change, schedule_actions};
 use crate::web::parts::badges::{counts_of, run_badge, summary};
 use crate::web::parts::forms::{Confirmation, confirmation};
 use crate::web::parts::texts::{counted, text};
@@ -44,6 +44,13 @@ pub(super) enum Action {
     RerunRun,
     CancelJob,
     ResetJob,
+    ResetErrors,
+    PauseSchedule,
+    ResumeSchedule,
+    RemoveSchedule,
+    RunSchedule,
+    BackfillSchedule,
+    StopBackfill,
 }
 
 /// Carries out an action and sends the browser to the page that shows it.
@@ -55,6 +62,14 @@ pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming)
         Action::StartRun => return start_run(visit, &form).await,
         Action::ChangeRuns => return runs_change::change(visit, &form).await,
         Action::RerunRun => return rerun(visit, id, &form).await,
+        Action::ResetErrors => return errors_reset::reset(visit, &form).await,
+        Action::RemoveSchedule if !form.flag("confirmed") => return schedule_actions::confirm_removal(visit, id).await,
+        Action::RunSchedule => return schedule_actions::run(visit, id).await,
+        Action::BackfillSchedule => return schedule_actions::backfill(visit, id, &form).await,
+        Action::StopBackfill => schedule_actions::stop_backfill(visit, id).await?,
+        Action::PauseSchedule => schedule_actions::change(visit, id, ScheduleAction::Pause).await?,
+        Action::ResumeSchedule => schedule_actions::change(visit, id, ScheduleAction::Resume).await?,
+        Action::RemoveSchedule => schedule_actions::change(visit, id, ScheduleAction::Remove).await?,
         Action::CancelRun | Action::DeleteRun if !form.flag("confirmed") => return confirm(visit, action, id).await,
         Action::CancelRun => {
             drop(changed(visit, id, &json!(null), |request| Box::pin(runs::cancel_run(request))).await?)
@@ -71,6 +86,8 @@ pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming)
     let page = match action {
         Action::DeleteRun => "/runs".to_owned(),
         Action::CancelJob | Action::ResetJob => format!("/jobs/{id}"),
+        Action::RemoveSchedule => "/schedules".to_owned(),
+        Action::PauseSchedule | Action::ResumeSchedule | Action::StopBackfill => format!("/schedules/{id}"),
         _ => format!("/runs/{id}"),
     };
     Ok(see_other(back.unwrap_or(&page), StatusCode::SEE_OTHER))
@@ -111,7 +128,7 @@ fn json_head(head: &Parts, has_body: bool) -> Parts {
 }
 
 /// The page of a run that the API says it has created.
-fn page_of_run(location: Option<&str>) -> String {
+pub(super) fn page_of_run(location: Option<&str>) -> String {
     location.and_then(|path| path.strip_prefix("/v1")).unwrap_or("/runs").to_owned()
 }
 

@@ -101,6 +101,7 @@ impl Dashboard {
             Op::Diff => pages::diff::page(&visit, id, other).await?,
             Op::Job => pages::job::page(&visit, id).await?,
             Op::Errors => pages::errors::page(&visit).await?,
+            Op::ConfirmErrorReset => pages::errors_reset::page(&visit).await?,
             Op::Pipelines => pages::pipelines::page(&visit).await?,
             Op::Pipeline => pages::pipeline::page(&visit, id).await?,
             Op::Schedules => pages::schedules::page(&visit).await?,
@@ -124,6 +125,13 @@ impl Dashboard {
             Op::RerunRun => return act(&visit, Action::RerunRun, id, body).await,
             Op::CancelJob => return act(&visit, Action::CancelJob, id, body).await,
             Op::ResetJob => return act(&visit, Action::ResetJob, id, body).await,
+            Op::ResetErrors => return act(&visit, Action::ResetErrors, "", body).await,
+            Op::PauseSchedule => return act(&visit, Action::PauseSchedule, id, body).await,
+            Op::ResumeSchedule => return act(&visit, Action::ResumeSchedule, id, body).await,
+            Op::RemoveSchedule => return act(&visit, Action::RemoveSchedule, id, body).await,
+            Op::RunSchedule => return act(&visit, Action::RunSchedule, id, body).await,
+            Op::BackfillSchedule => return act(&visit, Action::BackfillSchedule, id, body).await,
+            Op::StopBackfill => return act(&visit, Action::StopBackfill, id, body).await,
         };
         let response = page.into_response(&visit);
         Ok(compressed(response, &visit.head.headers).await)

@@ -9,6 +9,7 @@
 static ALLOCATOR: counting_allocator::CountingAllocator = counting_allocator::CountingAllocator;
 
 mod access;
+mod attempt_bytes;
 mod bucket;
 mod contract;
 mod counting_allocator;
@@ -45,4 +46,5 @@ mod tls;
 mod web;
 mod web_actions;
 mod web_login;
+mod web_pages;
 mod world;

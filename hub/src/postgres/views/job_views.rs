@@ -13,6 +13,7 @@ use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
 use crate::jobs::leasing::pick::running_under_rate;
 use crate::jobs::state::State;
+use crate::jobs::views::job_list::MAX_PAGE;
 use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, parent_view, why_view};
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::leasing::values::Values;
@@ -31,6 +32,20 @@ impl PostgresState {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         Ok(self.job_views(&tx, &[row_id(id)]).await?.pop())
+    }
+
+    /// Returns jobs that workers hold.
+    pub(in crate::postgres) async fn running_jobs(&self, limit: u32) -> Result<Vec<JobView>, HubError> {
+        retry_transient!(self.try_running_jobs(i64::from(limit.clamp(1, MAX_PAGE))))
+    }
+
+    async fn try_running_jobs(&self, limit: i64) -> Result<Vec<JobView>, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let sql = "SELECT id FROM job WHERE state = 3 ORDER BY lease_end DESC LIMIT $1";
+        let rows = query(&tx, sql, &[&limit]).await?;
+        let ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        self.listed_jobs(&tx, &ids).await
     }
 
     /// Returns a job with its result.

@@ -17,6 +17,7 @@ use crate::http::request::parse_parameter;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
+use crate::web::pages::diff::CHOOSE;
 use crate::web::parts::badges::{counts_of, job_badge, meaning, run_badge, state_bar};
 use crate::web::parts::figures::{Figure, card, definitions, empty_state, figures};
 use crate::web::parts::forms::{action_button, filter_form, hidden, notice, select, text_field};
@@ -120,6 +121,7 @@ fn tools(visit: &Visit, view: &RunView) -> Markup {
     let has_ended = view.state != RunState::Running;
     let can_reset = counts.failed > 0 || view.state == RunState::Cancelled;
     html! {
+        @if visit.may(Permission::Read) { a.button href=(format!("{path}/diff/{CHOOSE}")) title="what this run and another one differ in" { "Compare…" } }
         @if visit.may(Permission::Operate) {
             @if !has_ended { (action_button(&format!("{path}/cancel"), "Cancel…", "", "stops what has not ended")) }
             @if can_reset { (action_button(&format!("{path}/reset"), "Reset", "", "runs failed jobs again, with fresh attempts")) }

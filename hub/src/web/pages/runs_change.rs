@@ -90,7 +90,7 @@ fn done(verb: &str, view: &BulkView, back: &str) -> Markup {
 }
 
 /// The first runs that change, and those that cannot.
-fn examples(view: &BulkView) -> Markup {
+pub(super) fn examples(view: &BulkView) -> Markup {
     let row = |run: &bue_model::bulk::BulkExample| {
         vec![
             html! { a href=(format!("/runs/{}", run.run)) { (short_text(&run.name)) } },

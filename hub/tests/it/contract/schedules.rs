@@ -288,6 +288,15 @@ pub(crate) async fn a_user_can_run_a_schedule_at_any_time(mut world: World) {
     assert_eq!((view.started, view.skipped, view.last_run.map(|last| last.run)), (1, 1, Some(run)));
     world.run_all(|_| completed("1")).await;
     assert_eq!(fire_at(&mut world, 2 * HOUR).await, 1);
+    let runs = world.store.schedule_runs("s".into(), 10).await.expect("runs");
+    let shown: Vec<_> = runs.iter().map(|run| (run.due.0, run.state)).collect();
+    let requested_at = runs.last().map_or(0, |first| first.due.0);
+    assert_eq!(shown, [(2 * HOUR, RunState::Running), (requested_at, RunState::Completed)]);
+    assert_eq!(runs.last().map(|first| first.run), Some(run));
+    for (name, limit, count) in [("s", 1, 1), ("s", 0, 1), ("other", 10, 0)] {
+        let runs = world.store.schedule_runs(name.into(), limit).await.expect("runs");
+        assert_eq!(runs.len(), count, "{name} {limit}");
+    }
 }
 
 pub(crate) async fn a_backfill_runs_each_due_time_once(mut world: World) {

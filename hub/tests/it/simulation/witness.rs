@@ -20,7 +20,7 @@ use bue_hub::{
 use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
-use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, Lease, LeaseBatch, LeaseRequest,
     ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -198,6 +198,10 @@ impl JobStore for Witness {
         self.look(|store| store.schedules(after, limit))
     }
 
+    fn schedule_runs(&self, name: String, limit: u32) -> StoreFuture<'_, Vec<ScheduledRun>> {
+        self.look(|store| store.schedule_runs(name, limit))
+    }
+
     fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>> {
         self.look(|store| store.schedule(name))
     }
@@ -284,6 +288,10 @@ impl JobStore for Witness {
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.look(|store| store.job(job))
+    }
+
+    fn running_jobs(&self, limit: u32) -> StoreFuture<'_, Vec<JobView>> {
+        self.look(|store| store.running_jobs(limit))
     }
 
     fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>> {

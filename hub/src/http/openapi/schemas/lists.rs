@@ -20,6 +20,7 @@ pub(super) fn lists() -> Value {
             "until": { "anyOf": [text(), time()] },
             "step": text(),
             "error": { "type": "string", "description": "text in the message or traceback of a failed job" },
+            "group": { "type": "string", "description": "the message of a group of failed jobs, as the list of errors has it" },
         }),
     );
     json!({

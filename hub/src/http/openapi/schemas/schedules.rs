@@ -19,6 +19,7 @@ pub(super) fn schedules() -> Value {
             "next": or_null(&text()),
         })),
         "Schedule": schedule(),
+        "ScheduleRuns": object(&json!({ "runs": { "type": "array", "items": reference("ScheduledRun") } })),
         "ScheduledRun": object(&json!({ "run": uuid(), "state": run_state(), "due": time() })),
         "RunCounts": object(&json!({
             "running": count(),

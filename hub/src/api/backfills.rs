@@ -1,0 +1,205 @@
+//! [`Backfills`]: the backfills that this hub carries on by itself, because they were started in a browser. Kept in memory: a backfill
+//! has no state but its runs, so after a restart the same request goes on where it was.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bue_model::Timestamp;
+use bue_model::schedule::BackfillProgress;
+use tokio::sync::Notify;
+
+use crate::api::hub::Hub;
+use crate::api::long_poll::{MAX_WAIT_MS, wait_for_backfill};
+use crate::error::HubError;
+use crate::schedules::backfill::Backfill;
+
+/// Backfills that are carried on at a time. Each holds one long poll.
+const MAX_ACTIVE: usize = 50;
+/// Backfills that are remembered, those that have ended included.
+const MAX_KNOWN: usize = 200;
+
+/// The latest backfill of each schedule. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Backfills(Arc<Mutex<HashMap<String, BackfillStatus>>>);
+
+/// Whether the hub carries a backfill on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BackfillState {
+    /// It starts further runs.
+    Active,
+    /// Every due time has a run that has ended.
+    Done,
+    /// A user stopped it. Its runs go on.
+    Stopped,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// A backfill, and how far it is.
+#[derive(Clone, Debug)]
+pub(crate) struct BackfillStatus {
+    /// The request, as the user sent it.
+    pub(crate) request: Backfill,
+    pub(crate) started_at: Timestamp,
+    pub(crate) state: BackfillState,
+    /// Of the parts of the range so far, each of up to a thousand due times.
+    pub(crate) progress: BackfillProgress,
+    /// Wakes the task that carries it on, so that it starts nothing more.
+    stop: Arc<Notify>,
+}
+
+/// A backfill cannot be carried on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occupied {
+    /// The schedule has one that is active.
+    BySchedule,
+    /// There are too many.
+    ByOthers,
+}
+
+impl Backfills {
+    /// Returns the latest backfill of a schedule that this hub knows of.
+    pub(crate) fn of(&self, schedule: &str) -> Option<BackfillStatus> {
+        self.lock().get(schedule).cloned()
+    }
+
+    /// Returns whether a schedule has a backfill that is not over.
+    pub(crate) fn is_active(&self, schedule: &str) -> bool {
+        self.lock().get(schedule).is_some_and(|one| one.state == BackfillState::Active)
+    }
+
+    /// Ends a backfill. Returns whether it was active.
+    pub(crate) fn stop(&self, schedule: &str) -> bool {
+        let mut known = self.lock();
+        let active = known.get_mut(schedule).filter(|one| one.state == BackfillState::Active);
+        active.is_some_and(|one| {
+            one.state = BackfillState::Stopped;
+            one.stop.notify_one();
+            true
+        })
+    }
+
+    /// Adds a backfill. Returns what wakes when it is stopped.
+    fn begin(&self, schedule: &str, request: Backfill, now: Timestamp) -> Result<Arc<Notify>, Occupied> {
+        let mut known = self.lock();
+        let is_active = |one: &BackfillStatus| one.state == BackfillState::Active;
+        if known.get(schedule).is_some_and(is_active) {
+            return Err(Occupied::BySchedule);
+        }
+        if known.values().filter(|one| is_active(one)).count() >= MAX_ACTIVE {
+            return Err(Occupied::ByOthers);
+        }
+        if known.len() >= MAX_KNOWN {
+            known.retain(|_, one| is_active(one));
+        }
+        let (state, progress, stop) = (BackfillState::Active, BackfillProgress::default(), Arc::default());
+        let status = BackfillStatus { request, started_at: now, state, progress, stop: Arc::clone(&stop) };
+        known.insert(schedule.to_owned(), status);
+        Ok(stop)
+    }
+
+    /// Changes a backfill that is active. Returns whether it still is.
+    fn update(&self, schedule: &str, change: impl FnOnce(&mut BackfillStatus)) -> bool {
+        let mut known = self.lock();
+        let active = known.get_mut(schedule).filter(|one| one.state == BackfillState::Active);
+        active.is_some_and(|one| {
+            change(one);
+            one.state == BackfillState::Active
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, BackfillStatus>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries a backfill on until each of its due times has a run that has ended, somebody stops it, or the hub shuts down.
+///
+/// # Errors
+/// The schedule has an active backfill already, or there are too many.
+pub(crate) fn carry_on(hub: &Hub, schedule: &str, request: Backfill) -> Result<(), Occupied> {
+    let stop = hub.backfills.begin(schedule, request.clone(), hub.now())?;
+    let (hub, schedule) = (hub.clone(), schedule.to_owned());
+    tokio::spawn(async move {
+        let ended = tokio::select! {
+            biased;
+            () = stop.notified() => return,
+            ended = run_parts(&hub, &schedule, request) => ended,
+        };
+        if let Err(error) = ended {
+            tracing::warn!(schedule, %error, "a backfill ended early");
+            hub.backfills.update(&schedule, |one| one.state = BackfillState::Failed(error.to_string()));
+        }
+    });
+    Ok(())
+}
+
+/// Runs a range, a part of it after the other.
+async fn run_parts(hub: &Hub, schedule: &str, mut part: Backfill) -> Result<(), HubError> {
+    let (mut before, mut wait_ms) = (BackfillProgress::default(), 0);
+    while !*hub.closing.borrow() {
+        let progress = wait_for_backfill(hub, schedule, part.clone(), wait_ms).await?;
+        wait_ms = MAX_WAIT_MS;
+        let is_over = progress.waiting + progress.runs.running == 0;
+        let (total, rest) = (sum(&before, &progress), progress.rest_from.and_then(time_text));
+        let is_last = is_over && rest.is_none();
+        let is_active = hub.backfills.update(schedule, |one| {
+            one.progress = total.clone();
+            if is_last {
+                one.state = BackfillState::Done;
+            }
+        });
+        match rest.filter(|_| is_over) {
+            _ if !is_active => return Ok(()),
+            Some(from) => (part.from, before, wait_ms) = (from, total, 0),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The progress of the parts before this one, and of this one.
+fn sum(before: &BackfillProgress, part: &BackfillProgress) -> BackfillProgress {
+    let mut total = part.clone();
+    total.due += before.due;
+    total.first = before.first.or(part.first);
+    total.runs.completed += before.runs.completed;
+    total.runs.failed += before.runs.failed;
+    total.runs.cancelled += before.runs.cancelled;
+    total
+}
+
+fn time_text(at: Timestamp) -> Option<String> {
+    jiff::Timestamp::from_millisecond(at.0).ok().map(|time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Backfill {
+        Backfill { from: "2026-10-01".into(), to: "2026-10-02".into(), at_most: 1 }
+    }
+
+    #[test]
+    fn a_schedule_has_one_backfill_at_a_time_and_the_hub_a_limited_number() {
+        let backfills = Backfills::default();
+        let begin = |name: &str| backfills.begin(name, request(), Timestamp(0)).map(drop);
+        assert_eq!((begin("a"), begin("a")), (Ok(()), Err(Occupied::BySchedule)));
+        assert!(backfills.stop("a") && !backfills.stop("a") && !backfills.stop("b"));
+        assert!(!backfills.update("a", |_| panic!("it was stopped")));
+        for number in 0..MAX_KNOWN {
+            let expected = if number < MAX_ACTIVE { Ok(()) } else { Err(Occupied::ByOthers) };
+            assert_eq!(begin(&format!("s{number}")), expected);
+        }
+        assert_eq!(begin("a"), Err(Occupied::ByOthers));
+        assert!(backfills.is_active("s0") && !backfills.is_active("a"));
+        for round in 0..10 {
+            for number in 0..MAX_ACTIVE {
+                backfills.stop(&format!("s{}", round * MAX_ACTIVE + number));
+                assert_eq!(begin(&format!("s{}", (round + 1) * MAX_ACTIVE + number)), Ok(()));
+            }
+        }
+        assert!(backfills.lock().len() <= MAX_KNOWN);
+    }
+}
