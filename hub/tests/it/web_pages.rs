@@ -1,6 +1,7 @@
 //! The pages of errors, pipelines, schedules, workers, settings and differences: what they show, their buttons, roles and hostile texts.
 
 use bue_hub::{ScheduleSpec, ScheduleUpdate};
+use bue_model::history::HistorySample;
 use bue_model::wire::{Submission, WorkerAbilities, WorkerStatus};
 use bue_model::{JobState, RunId, RunState, Timestamp, Value};
 use bue_test_support::wait::wait_until_async;
@@ -343,4 +344,46 @@ async fn roles_see_and_use_the_actions_of_these_pages() {
     }
     assert_eq!(hub.get_as("submitter", "/errors/reset?step=load&group=no+luck").await.status, 403);
     assert!(hub.audit().await.is_empty(), "nothing was changed");
+}
+
+#[tokio::test]
+async fn the_overview_shows_how_it_was() {
+    let hub = WebHub::open().await;
+    for (minutes, failed, workers) in [(30, 0, 3), (29, 2, 3), (0, 5, 1)] {
+        let at = Timestamp(NOW - minutes * 60_000);
+        let sample = HistorySample { at, failed, workers, running: 7, ..HistorySample::default() };
+        hub.world.store.record_sample(sample).await.expect("recorded");
+    }
+    let first = NOW - 30 * 60_000;
+    let body = page(&hub, "/?at=30m").await;
+    assert!(body.contains("30 min ago") && body.contains("2027-01-15 07:30:00 UTC"), "{body}");
+    assert!(body.contains("<span class=\"bad\">+5</span>") && body.contains("<span class=\"bad\">−2</span>"), "{body}");
+    let later = link_with(&body, "/?at=18").to_owned();
+    assert_ne!(later, format!("/?at={first}"), "the first sample has none before it");
+    let body = page(&hub, &later).await;
+    assert!(body.contains(&format!("rel=\"prev\" href=\"/?at={first}\"")), "{body}");
+    let wrong = hub.get("/?at=never").await;
+    expect_page(&wrong, 400, "/?at=never");
+    assert!(wrong.body.contains("is not a time"), "{}", wrong.body);
+    for far in ["9999999999999999", "-9223372036854775808", "3000-01-01"] {
+        assert_eq!(hub.get(&format!("/?at={far}")).await.status / 100, if far.starts_with('-') { 2 } else { 4 }, "{far}");
+    }
+    assert!(page(&hub, "/?at=2020-01-01").await.contains("There is no sample of this time"));
+}
+
+#[tokio::test]
+async fn activity_adds_up_runs_by_pipeline_and_step() {
+    let mut hub = WebHub::open().await;
+    assert!(page(&hub, "/activity").await.contains("No run was started in this time"));
+    for message in [MARKUP, "no luck"] {
+        failed_run(&mut hub, MARKUP, message).await;
+    }
+    publish(&hub.world, "p", 9, plan("a")).await;
+    location(&hub.post("/runs/new", "pipeline=p&param.day=mon").await);
+    for period in ["", "?period=24h", "?period=7d", "?period=%3Cscript%3E"] {
+        let body = page(&hub, &format!("/activity{period}")).await;
+        assert!(body.contains("3 runs that were started") && body.contains("href=\"/pipelines/p\""), "{body}");
+        let failures = format!("href=\"/errors?step={}", "%3Cscript%3Ealert%281%29");
+        assert!(body.contains(&failures) && body.contains(">2</a>"), "{body}");
+    }
 }

@@ -134,7 +134,9 @@ impl<'p> Builder<'p> {
 
     fn input(&mut self, input: &Input, to: NodeId) {
         let from = match input {
-            Input::Node(id) | Input::Loop(id) | Input::Failure(id) | Input::Run(id) => Some(*id),
+            Input::Node(id) | Input::Loop(id) | Input::LoopPart(id, _) | Input::Failure(id) | Input::Run(id) => {
+                Some(*id)
+            }
             Input::Gather(id) => Some(self.gathered.get(id).copied().unwrap_or(*id)),
             Input::Literal(_) | Input::Param(_) => None,
         };
