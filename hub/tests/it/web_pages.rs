@@ -102,7 +102,7 @@ async fn a_group_is_reset_after_its_number_was_shown_and_no_other_job() {
     let foreign = hub.post_with("/errors/reset", form, &[("origin", "https://evil.example")]).await;
     assert_eq!(foreign.status, 403);
     let body = page(&hub, "/errors/reset?step=load&group=no+luck&from=//evil.example").await;
-    assert!(!body.contains("evil.example"), "{body}");
+    assert!(!body.contains("href=\"//evil") && body.contains("name=\"from\" value=\"/\""), "{body}");
 }
 
 #[tokio::test]
@@ -117,9 +117,10 @@ async fn pipelines_show_their_runs_and_start_new_ones() {
     hub.world.lease_and_report("a", completed("1")).await;
     let body = page(&hub, "/pipelines").await;
     assert!(body.contains("30 pipelines are published") && body.contains(&format!("class=\"cell completed\" href=\"{run}\"")), "{body}");
-    assert!(body.contains("p24") && !body.contains("p25"), "25 on a page");
+    let has = |body: &str, name: &str| body.contains(&format!("href=\"/pipelines/{name}\""));
+    assert!(has(&body, "p24") && !has(&body, "p25"), "25 on a page");
     let next = page(&hub, link_with(&body, "/pipelines?after=")).await;
-    assert!(next.contains("p25") && !next.contains("p24"), "{next}");
+    assert!(has(&next, "p25") && !has(&next, "p24"), "{next}");
     let body = page(&hub, "/pipelines/p00").await;
     for part in ["action=\"/runs/new\"", "name=\"param.day\"", "bue invoke p00 day=…", "&quot;day&quot;", &run, "required"] {
         assert!(body.contains(part), "no {part}: {body}");
@@ -315,7 +316,6 @@ async fn roles_see_and_use_the_actions_of_these_pages() {
             ("/pipelines/p", "action=\"/runs/new\"", submits),
             ("/schedules/daily", "/schedules/daily/pause", submits),
             ("/schedules/daily", "/schedules/daily/backfill", submits),
-            ("/schedules/daily", "next five", false),
         ] {
             let answer = hub.get_as(role, path).await;
             assert_eq!(answer.status == 200, reads, "{role} {path}");
@@ -358,8 +358,8 @@ async fn the_overview_shows_how_it_was() {
     let body = page(&hub, "/?at=30m").await;
     assert!(body.contains("30 min ago") && body.contains("2027-01-15 07:30:00 UTC"), "{body}");
     assert!(body.contains("<span class=\"bad\">+5</span>") && body.contains("<span class=\"bad\">−2</span>"), "{body}");
-    let later = link_with(&body, "/?at=18").to_owned();
-    assert_ne!(later, format!("/?at={first}"), "the first sample has none before it");
+    let later = format!("/?at={}", first + 60_000);
+    assert!(body.contains(&format!("rel=\"next\" href=\"{later}\"")) && !body.contains("rel=\"prev\""), "{body}");
     let body = page(&hub, &later).await;
     assert!(body.contains(&format!("rel=\"prev\" href=\"/?at={first}\"")), "{body}");
     let wrong = hub.get("/?at=never").await;
