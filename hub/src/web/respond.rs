@@ -95,6 +95,7 @@ impl Dashboard {
         let (id, other) = (route.parameter(), route.second_parameter());
         let page = match route.operation {
             Op::Overview => pages::overview::page(&visit).await?,
+            Op::Activity => pages::activity::page(&visit).await?,
             Op::Runs => pages::runs::page(&visit).await?,
             Op::NewRun => pages::new_run::page(&visit).await?,
             Op::Run => pages::run::page(&visit, id).await?,

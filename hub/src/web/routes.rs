@@ -9,6 +9,7 @@ use crate::http::routes::{Route, RouteView, route, route_views};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PageOperation {
     Overview,
+    Activity,
     Runs,
     NewRun,
     StartRun,
@@ -51,6 +52,7 @@ pub(super) enum PageOperation {
 /// All routes of the dashboard. Of two that match, the first one counts.
 pub(super) const PAGES: &[Route<PageOperation>] = &[
     route(Method::GET, "/", Permission::Read, PageOperation::Overview),
+    route(Method::GET, "/activity", Permission::Read, PageOperation::Activity),
     route(Method::GET, "/runs", Permission::Read, PageOperation::Runs),
     route(Method::GET, "/runs/new", Permission::Invoke, PageOperation::NewRun),
     route(Method::POST, "/runs/new", Permission::Invoke, PageOperation::StartRun),

@@ -79,7 +79,7 @@ async fn choice(visit: &Visit, first: &RunView, wrong: &str) -> Result<Page, Err
         @if !wrong.is_empty() { (notice("bad", &format!("No run, or more than one, has an id that begins with `{wrong}`."))) }
         (filter_form(&path, false, &text_field("run", "Id of a run, or its beginning", wrong, "0199a0b1")))
         @if rows.is_empty() { (empty_state("There is no other run of this script.", "")) }
-        @else { section { (table("Runs of the same script, newest first", &[column("compare with"), column("state"), column("started")], &rows)) } }
+        @else { section #choice { (table("Runs of the same script, newest first", &[column("compare with"), column("state"), column("started")], &rows)) } }
     };
     Ok(under(Page::new(Section::Runs, "Compare with", body), first))
 }

@@ -11,9 +11,11 @@ use crate::api::records::history;
 use crate::api::schedules;
 use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
+use crate::web::pages::overview_past;
 use crate::web::links::with_query;
 use crate::web::parts::badges::{counts_of, run_badge, state_bar};
 use crate::web::parts::charts::{share_bar, sparkline};
+use crate::web::parts::due::is_late;
 use crate::web::parts::figures::{Figure, card, empty_state, figures};
 use crate::web::parts::tables::{column, number, table};
 use crate::web::parts::texts::{bytes, counted, grouped, short_text, text, visible};
@@ -28,6 +30,10 @@ const MAX_POINTS: usize = 120;
 const ROWS: usize = 8;
 
 pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
+    let at = visit.parameter("at");
+    if !at.trim().is_empty() {
+        return overview_past::page(visit, at.trim()).await;
+    }
     let period = visit.parameter("period");
     let period = PERIODS.iter().find(|(value, _)| *value == period).map_or("1h", |(value, _)| value);
     let history = history(&visit.hub, Some(&format!("from={period}"))).await?;
@@ -45,7 +51,11 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
             (card("schedules", "Next schedules", &schedule_list(visit).await?))
         }
     };
-    Ok(Page::new(Section::Overview, "Overview", body).with_failures(errors.jobs).live())
+    let tools = html! {
+        a.button href="/activity" title="throughput, waiting and failures by pipeline and step" { "Activity" }
+        a.button href="/?at=15m" title="the figures of an earlier time" { "Look back" }
+    };
+    Ok(Page::new(Section::Overview, "Overview", body).with_tools(tools).with_failures(errors.jobs).live())
 }
 
 /// The figures of the latest sample, each with its history.
@@ -193,10 +203,9 @@ async fn schedule_list(visit: &Visit) -> Result<Markup, ErrorReply> {
         return Ok(empty_state("Nothing is due.", "bue schedule add nightly --pipeline report --cron \"0 6 * * *\""));
     }
     let row = |(at, schedule): &(bue_model::Timestamp, &bue_model::schedule::ScheduleView)| {
-        let is_late = visit.now.since_ms(*at) > 60_000;
         vec![
             html! { a href=(format!("/schedules/{}", schedule.name)) { (text(&schedule.name)) } },
-            html! { (when(visit.now, *at)) @if is_late { " " strong.bad { "late" } } },
+            html! { (when(visit.now, *at)) @if is_late(schedule, visit.now) { " " strong.bad { "late" } } },
             html! { @if let Some(last) = &schedule.last_run { a href=(format!("/runs/{}", last.run)) { (run_badge(last.state)) } } },
         ]
     };

@@ -12,6 +12,7 @@ pub(super) mod gantt;
 pub(super) mod graph;
 pub(super) mod json_tree;
 pub(super) mod run_cells;
+pub(super) mod samples;
 pub(super) mod tables;
 pub(super) mod texts;
 pub(super) mod times;
