@@ -10,6 +10,7 @@ pub(crate) mod child;
 pub(crate) mod egress;
 pub(crate) mod fair_places;
 pub(crate) mod hosts;
+pub(crate) mod machine;
 pub(crate) mod prepare;
 pub(crate) mod running;
 pub(crate) mod sealed;
