@@ -132,7 +132,7 @@ async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
 #[tokio::test]
 async fn every_route_of_the_bucket_requires_a_token_of_the_right_role() {
     let bucket = GuardedServer::bucket().await;
-    assert_eq!(bucket.routes.len(), 15);
+    assert_eq!(bucket.routes.len(), 16);
     check_every_route(&bucket).await;
 }
 
