@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, ClientOptions, HubClient};
-use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
+use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, Simulation, SqliteStore, serve_bucket, serve_hub};
 use bue_runtime::{Prepared, WallMode};
 use bue_worker::{PrintedOutput, WorkerConfig};
 use tempfile::TempDir;
@@ -47,8 +47,8 @@ struct StateFolder {
 }
 
 impl Services {
-    /// Starts hub and bucket on loopback, each on a port that the system chooses.
-    pub(crate) async fn start(data: Option<&Path>) -> Result<Self, CommandError> {
+    /// Starts hub and bucket on loopback, each on a port that the system chooses. Without `time`, that is real.
+    pub(crate) async fn start(data: Option<&Path>, time: Option<Arc<dyn Simulation>>) -> Result<Self, CommandError> {
         let StateFolder { path, durability, temporary } = open_state_folder(data)?;
         let store = SqliteStore::open(&path.join("hub.db"), durability).context("failed to open the hub's database")?;
         let blobs = BlobStore::open(&path.join("blobs"), durability).context("failed to open the bucket's folder")?;
@@ -58,9 +58,13 @@ impl Services {
         let (bucket_listener, bucket_address) = bind().await?;
         let stop_servers = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let hub = match time {
+            Some(time) => Hub::simulated(Arc::new(store), time),
+            None => Hub::new(Arc::new(store)),
+        };
         tasks.spawn(until_stopped(serve_hub(
             hub_listener,
-            Hub::new(Arc::new(store)).with_access(access.clone()).with_one_worker(),
+            hub.with_access(access.clone()).with_one_worker(),
             stop_servers.clone().cancelled_owned(),
         )));
         tasks.spawn(until_stopped(serve_bucket(

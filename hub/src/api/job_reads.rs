@@ -12,7 +12,7 @@ use crate::api::log_stream::follow_job;
 use crate::api::log_watches::Follower;
 use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
-use crate::http::request::{accepts, query_parameter};
+use crate::http::request::{accepts, query_flag, query_parameter};
 use crate::store::JobResult;
 
 /// A page of results.
@@ -98,6 +98,7 @@ fn wants_json(headers: &HeaderMap) -> bool {
 /// Returns a page of a run's results.
 pub(super) async fn results(hub: &Hub, head: &Parts, run: RunId) -> Result<Response<Body>, ErrorReply> {
     let query = head.uri.query();
+    let form = value_form(query)?;
     let after: Option<String> = query_parameter(query, "after")?;
     let (call, round) = (query_parameter(query, "call")?, query_parameter(query, "round")?);
     let cursor = match (after, call, round) {
@@ -112,7 +113,6 @@ pub(super) async fn results(hub: &Hub, head: &Parts, run: RunId) -> Result<Respo
     if !wants_json(&head.headers) {
         return postcard(&page);
     }
-    let form = value_form(query)?;
     json(&converted(move || results_json(form, run, cursor, page)).await?)
 }
 
@@ -132,7 +132,7 @@ pub(super) async fn inputs(hub: &Hub, query: Option<&str>, job: JobId) -> Result
 
 /// Returns the log of a job's last attempt, or follows the job.
 pub(super) async fn log(hub: &Hub, head: &Parts, job: JobId, follower: Follower) -> Result<Response<Body>, ErrorReply> {
-    if query_parameter::<u8>(head.uri.query(), "follow")?.is_some_and(|follow| follow != 0) {
+    if query_flag(head.uri.query(), "follow")? {
         return follow_job(hub, job, follower).await;
     }
     let log = hub.store.log(job).await?.ok_or(HubError::JobNotFound(job))?;

@@ -31,6 +31,9 @@ const MAX_NAMED: usize = 20;
 pub(super) async fn list(hub: &Hub, query: Option<&str>) -> Result<Response<Body>, ErrorReply> {
     let after = query_parameter(query, "after")?.unwrap_or_default();
     let limit = query_parameter(query, "limit")?.unwrap_or(MAX_PAGE);
+    if limit == 0 {
+        return Err(ErrorReply::bad_request("`limit` is 0", "send a number from 1, or leave it out"));
+    }
     json(&hub.store.schedules(after, limit).await?)
 }
 

@@ -13,5 +13,6 @@ pub(crate) mod hosts;
 pub(crate) mod prepare;
 pub(crate) mod running;
 pub(crate) mod sealed;
+pub(crate) mod simulated_time;
 pub(crate) mod step_compiler;
 pub(crate) mod wall;

@@ -62,8 +62,14 @@ fn run() -> Result<(), CommandError> {
         // once per machine; its time is not the demo's
         prepare_sandbox(cache.clone()).await?;
         let network = Network::restricted_to(address);
-        let options =
-            LocalRunOptions { cache, data: None, network, wall: WallFlag::default().mode(&settings)?, logs: false };
+        let options = LocalRunOptions {
+            cache,
+            data: None,
+            network,
+            wall: WallFlag::default().mode(&settings)?,
+            logs: false,
+            simulation: None,
+        };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

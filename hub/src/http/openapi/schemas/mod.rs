@@ -50,7 +50,7 @@ mod tests {
     use bue_model::audit::{AuditPage, AuditView};
     use bue_model::bulk::BulkView;
     use bue_model::failed_jobs::{FailedJobEntry, FailedJobPage, FailedJobTime, FailureGroup, FailureGroupPage};
-    use bue_model::history::{HistorySample, HistoryView};
+    use bue_model::history::{CountsView, HistorySample, HistoryView};
     use bue_model::rerun::RunPlanView;
     use bue_model::schedule::{
         AppliedSchedule, BackfillProgress, RunCounts, ScheduleChange, SchedulePage, ScheduledRun,
@@ -160,6 +160,7 @@ mod tests {
         check_fields("AuditEntry", &entry);
         check_fields("AuditPage", &AuditPage::default());
         check_fields("History", &HistoryView::default());
+        check_fields("Counts", &CountsView::default());
         check_fields("HistorySample", &HistorySample::default());
         check_fields("Run", &view);
         check_fields("StepCounts", &StepView::default());
