@@ -81,6 +81,11 @@ class in_turn:
 Answers = Union[Mapping[str, Any], Callable[[Request], Any], None]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: a run that is given up breaks its connections."""
+
+
 class AnsweringServer:
     """Answers the requests of one run, one at a time, with what the test says."""
 
@@ -90,7 +95,7 @@ class AnsweringServer:
         self.requests: List[Request] = []
         self._unexpected: List[Request] = []
         self._error: Optional[BaseException] = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -162,6 +167,9 @@ def _handler(server: AnsweringServer) -> type:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = _SILENCE
+        # an answer is one packet: a second one would wait for the acknowledgement of the first
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def __getattr__(self, name: str) -> Any:
             # the base class looks for a method for each method of HTTP
