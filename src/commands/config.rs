@@ -2,9 +2,13 @@
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::config::setting::{ADDRESSES, AddressSetting, Secrecy, Setting, TEXTS};
+use crate::config::setting::{
+    ADDRESSES, AddressSetting, BUCKET, CLIENT_CERT, CLIENT_KEY, HUB, SERVER_CA, Secrecy, Setting, TEXTS,
+};
 use crate::config::settings::{Place, Settings, Source};
+use crate::config::token::{TokenRecipient, token_from_settings};
 use crate::process::command_error::CommandError;
 use crate::process::output::{eprint_line, plain_table, print_json, print_line};
 
@@ -20,6 +24,10 @@ pub(crate) struct Config {
     /// Print the settings that are not set, too
     #[arg(long)]
     all: bool,
+    /// Print what a client connects with, as JSON: hub, bucket, token, ca, client_cert, client_key. This is for programs: the token is
+    /// a secret
+    #[arg(long, conflicts_with_all = ["json", "all"])]
+    client: bool,
 }
 
 /// A setting as it is printed.
@@ -40,6 +48,9 @@ struct EffectiveSetting {
 impl Config {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
+        if self.client {
+            return print_json(&client_settings(&settings)?);
+        }
         let addresses = ADDRESSES.iter().map(|address| effective_address(&settings, *address));
         let all = addresses.chain(TEXTS.iter().map(|setting| effective(&settings, *setting)));
         if self.json {
@@ -59,6 +70,20 @@ impl Config {
         }
         print_line(&table.to_string())
     }
+}
+
+/// Returns what the verbs connect with if no flags say otherwise. Null is not set.
+fn client_settings(settings: &Settings) -> Result<Value, CommandError> {
+    let address = settings.address(HUB);
+    let recipient = TokenRecipient { address: &address, origin: settings.address_origin(HUB), flag: "-b" };
+    Ok(json!({
+        "hub": settings.address_if_set(HUB),
+        "bucket": settings.address_if_set(BUCKET),
+        "token": token_from_settings(settings, recipient)?,
+        "ca": settings.path(None, SERVER_CA),
+        "client_cert": settings.path(None, CLIENT_CERT),
+        "client_key": settings.path(None, CLIENT_KEY),
+    }))
 }
 
 fn effective(settings: &Settings, setting: Setting) -> EffectiveSetting {

@@ -14,5 +14,6 @@ pub(crate) mod machine;
 pub(crate) mod prepare;
 pub(crate) mod running;
 pub(crate) mod sealed;
+pub(crate) mod simulated_time;
 pub(crate) mod step_compiler;
 pub(crate) mod wall;
