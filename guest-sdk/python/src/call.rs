@@ -197,12 +197,7 @@ fn first_rows(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> 
     Err(CallError::rejected(FailureKind::BadInput, message))
 }
 
-fn next_rows(
-    guest: &Guest,
-    input: &[u8],
-    reader: &mut ListReader,
-    vm: &VirtualMachine,
-) -> PyResult<Vec<PyObjectRef>> {
+fn next_rows(guest: &Guest, input: &[u8], reader: &mut ListReader, vm: &VirtualMachine) -> PyResult<Vec<PyObjectRef>> {
     decode_some(guest, input, reader, (MAX_BATCH_ITEMS, MAX_BATCH_BYTES), vm).map_err(|error| match error {
         CallError::Raised(error) | CallError::CallRaised(error) => error,
         CallError::Rejected(failure) => vm.new_value_error(format!("the input cannot be read: {}", failure.message)),
