@@ -16,7 +16,13 @@ use crate::python::{explain, to_text};
 use crate::rows;
 use crate::stdio::flush;
 use crate::value::answer::into_answer;
-use crate::value::decode::decode;
+use crate::value::decode::{ListReader, decode, decode_some};
+
+/// Elements of the input of a fused step that are objects at a time. Each batch costs a call from Python.
+const MAX_BATCH_ITEMS: usize = 256;
+
+/// Encoded bytes after which a batch gets no further element: the objects take about ten times as much memory.
+const MAX_BATCH_BYTES: usize = 64 * 1024;
 
 /// Nested wrappers (`functools.wraps`) that are searched for the parameter `mut`.
 const MAX_WRAPPERS: usize = 16;
@@ -176,7 +182,10 @@ fn first_rows(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> 
         return Ok(None);
     }
     let input = request.inputs.remove(0);
-    if rows::set(&input).map_err(|error| name_input(error, 0, &request.function))? {
+    if let Some(mut reader) = ListReader::new(&input).map_err(|error| name_input(error, 0, &request.function))? {
+        rows::set(Box::new(move |vm| {
+            with_guest(|guest| next_rows(guest, &input, &mut reader, vm)).unwrap_or_else(|| Ok(Vec::new()))
+        }));
         return Ok(Some(guest.helpers.rows.call((), vm)?));
     }
     let value = decode(guest, &input, vm).map_err(|error| name_input(error, 0, &request.function))?;
@@ -186,6 +195,13 @@ fn first_rows(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> 
         request.function
     );
     Err(CallError::rejected(FailureKind::BadInput, message))
+}
+
+fn next_rows(guest: &Guest, input: &[u8], reader: &mut ListReader, vm: &VirtualMachine) -> PyResult<Vec<PyObjectRef>> {
+    decode_some(guest, input, reader, (MAX_BATCH_ITEMS, MAX_BATCH_BYTES), vm).map_err(|error| match error {
+        CallError::Raised(error) | CallError::CallRaised(error) => error,
+        CallError::Rejected(failure) => vm.new_value_error(format!("the input cannot be read: {}", failure.message)),
+    })
 }
 
 /// The keyword arguments that the script sets.

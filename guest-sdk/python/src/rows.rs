@@ -8,30 +8,20 @@
 
 use core::cell::RefCell;
 
-use bytes::Bytes;
 use rustpython_vm::builtins::PyModuleDef;
 use rustpython_vm::{Context, PyObjectRef, PyResult, VirtualMachine};
 
-use crate::error::CallError;
-use crate::guest::Guest;
-use crate::interpreter::with_guest;
-use crate::value::decode::{ListReader, decode_some};
-
-/// Elements that are objects at a time. Each batch costs a call of this module.
-const MAX_BATCH_ITEMS: usize = 256;
-/// Encoded bytes after which a batch gets no further element: the objects take about ten times as much memory.
-const MAX_BATCH_BYTES: usize = 64 * 1024;
+/// Decodes the next elements; none at the end.
+pub(crate) type NextBatch = Box<dyn FnMut(&VirtualMachine) -> PyResult<Vec<PyObjectRef>>>;
 
 thread_local! {
-    /// The input, and the position in it.
-    static ROWS: RefCell<Option<(Bytes, ListReader)>> = const { RefCell::new(None) };
+    /// The input, until its end.
+    static ROWS: RefCell<Option<NextBatch>> = const { RefCell::new(None) };
 }
 
-/// Sets the input, an encoded list. `false` if it is not a list.
-pub(crate) fn set(input: &Bytes) -> Result<bool, CallError> {
-    let Some(reader) = ListReader::new(input)? else { return Ok(false) };
-    ROWS.replace(Some((input.clone(), reader)));
-    Ok(true)
+/// Sets the input.
+pub(crate) fn set(input: NextBatch) {
+    ROWS.replace(Some(input));
 }
 
 /// The definition of the module, for the interpreter's builder.
@@ -39,18 +29,14 @@ pub(crate) fn module(context: &Context) -> &'static PyModuleDef {
     _bue_rows::module_def(context)
 }
 
-fn next(guest: &Guest, vm: &VirtualMachine) -> PyResult<Option<Vec<PyObjectRef>>> {
-    let Some((bytes, mut reader)) = ROWS.take() else { return Ok(None) };
-    let items = decode_some(guest, &bytes, &mut reader, (MAX_BATCH_ITEMS, MAX_BATCH_BYTES), vm);
-    let items = items.map_err(|error| match error {
-        CallError::Raised(error) | CallError::CallRaised(error) => error,
-        CallError::Rejected(failure) => vm.new_value_error(format!("the input cannot be read: {}", failure.message)),
-    })?;
+/// `None` at the end, where the input is dropped.
+fn next(vm: &VirtualMachine) -> PyResult<Option<Vec<PyObjectRef>>> {
+    let Some(mut input) = ROWS.take() else { return Ok(None) };
+    let items = input(vm)?;
     if items.is_empty() {
-        // the bytes are not needed any more
         return Ok(None);
     }
-    ROWS.replace(Some((bytes, reader)));
+    ROWS.replace(Some(input));
     Ok(Some(items))
 }
 
@@ -111,7 +97,7 @@ mod _bue_rows {
 
     #[pyfunction]
     fn next_batch(vm: &VirtualMachine) -> PyResult {
-        let items = super::with_guest(|guest| super::next(guest, vm)).unwrap_or(Ok(None))?;
+        let items = super::next(vm)?;
         Ok(items.map_or_else(|| vm.ctx.none(), |items: Vec<PyObjectRef>| vm.ctx.new_list(items).into()))
     }
 }
