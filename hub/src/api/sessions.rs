@@ -36,7 +36,7 @@ pub(crate) async fn session_of(hub: &Hub, headers: &HeaderMap) -> Result<Option<
     }
     let sealer = hub.session_sealer().await?;
     let Some(seal) = cookie(headers, &sealer.cookie_name()).and_then(Seal::read) else { return Ok(None) };
-    Ok(holder(hub, SealPurpose::Session, &seal).await?)
+    holder(hub, SealPurpose::Session, &seal).await
 }
 
 /// Finds the holder of a seal; `None` if it does not hold.

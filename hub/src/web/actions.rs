@@ -30,7 +30,7 @@ use crate::web::parts::forms::{Confirmation, confirmation};
 use crate::web::parts::texts::{counted, text};
 use crate::web::visit::Visit;
 
-/// Bytes of an answer of the API that an action reads.
+/// A change while it is made.
 type Changing = BoxFuture<'static, Result<Change, ErrorReply>>;
 
 /// What a button does.
@@ -71,17 +71,11 @@ pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming)
         Action::ResumeSchedule => schedule_actions::change(visit, id, ScheduleAction::Resume).await?,
         Action::RemoveSchedule => schedule_actions::change(visit, id, ScheduleAction::Remove).await?,
         Action::CancelRun | Action::DeleteRun if !form.flag("confirmed") => return confirm(visit, action, id).await,
-        Action::CancelRun => {
-            drop(changed(visit, id, &json!(null), |request| Box::pin(runs::cancel_run(request))).await?)
-        }
-        Action::ResetRun => drop(changed(visit, id, &json!(null), |request| Box::pin(runs::reset_run(request))).await?),
-        Action::DeleteRun => {
-            drop(changed(visit, id, &json!(null), |request| Box::pin(runs::delete_run(request))).await?)
-        }
-        Action::CancelJob => {
-            drop(changed(visit, id, &json!(null), |request| Box::pin(runs::cancel_job(request))).await?)
-        }
-        Action::ResetJob => drop(changed(visit, id, &json!(null), |request| Box::pin(runs::reset_job(request))).await?),
+        Action::CancelRun => apply(visit, id, |request| Box::pin(runs::cancel_run(request))).await?,
+        Action::ResetRun => apply(visit, id, |request| Box::pin(runs::reset_run(request))).await?,
+        Action::DeleteRun => apply(visit, id, |request| Box::pin(runs::delete_run(request))).await?,
+        Action::CancelJob => apply(visit, id, |request| Box::pin(runs::cancel_job(request))).await?,
+        Action::ResetJob => apply(visit, id, |request| Box::pin(runs::reset_job(request))).await?,
     }
     let page = match action {
         Action::DeleteRun => "/runs".to_owned(),
@@ -113,6 +107,11 @@ pub(super) async fn changed(
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Ok((serde_json::from_slice(&bytes).unwrap_or_default(), location))
+}
+
+/// Makes a change that needs no more than the id.
+async fn apply(visit: &Visit, id: &str, change: fn(ChangeRequest) -> Changing) -> Result<(), ErrorReply> {
+    changed(visit, id, &Value::Null, change).await.map(|_| ())
 }
 
 /// The head of the request that a program would send: without the form's query and type.

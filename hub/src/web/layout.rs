@@ -237,7 +237,6 @@ fn visitor(visit: &Visit) -> Markup {
 fn theme_form(visit: &Visit) -> Markup {
     html! {
         form.theme method="post" action="/theme" aria-label="Colours" {
-            input type="hidden" name="back" value=(visit.address());
             @for theme in Theme::ALL {
                 button type="submit" name="theme" value=(theme.name()) aria-pressed=(theme == visit.theme)
                     title=(format!("{} colours", theme.name())) {

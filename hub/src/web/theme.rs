@@ -48,10 +48,17 @@ pub(super) async fn set_theme(headers: &HeaderMap, body: Incoming) -> Result<Res
     expect_own_page(headers)?;
     let form = Form::read(headers, body).await?;
     let theme = Theme::named(form.text("theme")).unwrap_or_default();
-    let mut response = see_other(local_path(form.text("back")), StatusCode::SEE_OTHER);
+    let back = form.raw("back").or_else(|| referring_path(headers)).map_or("/", local_path);
+    let mut response = see_other(back, StatusCode::SEE_OTHER);
     let text = format!("{COOKIE}={}; Path=/; Max-Age={MAX_AGE}; SameSite=Lax; HttpOnly", theme.name());
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
     Ok(response)
+}
+
+/// The path and the query of the page that sent a form, as the browser tells it.
+fn referring_path(headers: &HeaderMap) -> Option<&str> {
+    let (_, address) = headers.get(header::REFERER)?.to_str().ok()?.split_once("://")?;
+    address.find('/').and_then(|at| address.get(at..))
 }

@@ -234,6 +234,9 @@ async fn colours_are_kept_in_a_cookie() {
     let answer = hub.post("/theme", "theme=dark&back=%2Fruns").await;
     assert!(answer.status == 303 && answer.head.contains("location: /runs"), "{}", answer.head);
     assert!(answer.head.contains("set-cookie: bue-theme=dark; path=/"), "{}", answer.head);
+    let headers = [("origin", "http://localhost"), ("referer", "http://localhost/runs?state=failed")];
+    let answer = hub.post_with("/theme", "theme=light", &headers).await;
+    assert!(answer.head.contains("location: /runs?state=failed\r\n"), "back to the page: {}", answer.head);
     let page = get_with(&hub.address, "/runs", "bue-theme=dark").await;
     assert!(page.body.contains("data-theme=\"dark\""));
     let page = get_with(&hub.address, "/runs", "bue-theme=<script>").await;

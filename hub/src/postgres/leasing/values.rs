@@ -150,7 +150,7 @@ impl Values {
                 match *input {
                     Input::Node(node) => values.extend(self.id_of(run, *instance, node)),
                     Input::Loop(node) | Input::LoopPart(node, _) | Input::Run(node) => {
-                        elements.extend(self.element_of(run, *instance, node))
+                        elements.extend(self.element_of(run, *instance, node));
                     }
                     Input::Gather(_) | Input::Literal(_) | Input::Param(_) | Input::Failure(_) => {}
                 }
