@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bue_model::keys::KeyPage;
 use bue_model::wire::{CONTENT_TYPE, Collected, Collection};
 use bue_model::{BlobHash, BlobRef, RunId, Timestamp, UploadId};
 use bytes::{Bytes, BytesMut};
@@ -15,14 +16,16 @@ use crate::connection::Connection;
 use crate::download::Download;
 use crate::error::ClientError;
 use crate::options::ClientOptions;
-use crate::percent::{PATH, percent_encoded};
-use crate::reply::{Reply, decode, encode, expect_success, is_no_such_route};
+use crate::percent::{PATH, QUERY, percent_encoded};
+use crate::reply::{Reply, decode, decode_json, encode, expect_success, is_no_such_route};
 use crate::request::Request;
 
 /// The time for an answer to begin. The bucket writes a large blob to its disk first.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// The size in bytes of the largest error.
 const MAX_ERROR: usize = 64 * 1024;
+/// The size in bytes of the largest page of names, of a thousand with 1,024 bytes each, escaped.
+const MAX_KEYS: usize = 16 * 1024 * 1024;
 /// The time for requests whose body a person types or another program produces, and for garbage collections. A bucket that is gone is
 /// noticed earlier, because the connection breaks.
 const LONG_REQUEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -239,6 +242,16 @@ impl BucketClient {
     pub async fn delete_parts(&self, upload: UploadId, parts: u32) -> Result<(), ClientError> {
         let request = request(Method::DELETE, format!("/v1/uploads/{upload}?parts={parts}"), MAX_ERROR);
         self.connection.send_ok(&Request { timeout: LONG_REQUEST_TIMEOUT, ..request }).await.map(drop)
+    }
+
+    /// Returns a page of the values whose names begin with a prefix and come after `after`, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The bucket refuses the request or cannot be reached.
+    pub async fn keys(&self, prefix: &str, after: &str, limit: u32) -> Result<KeyPage, ClientError> {
+        let (prefix, after) = (percent_encoded(prefix, QUERY), percent_encoded(after, QUERY));
+        let path = format!("/v1/keys?prefix={prefix}&after={after}&limit={limit}");
+        decode_json(&self.connection.send_ok(&request(Method::GET, path, MAX_KEYS)).await?)
     }
 
     /// Deletes a key. Returns whether it existed.

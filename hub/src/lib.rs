@@ -9,7 +9,7 @@
 //! only inside a [`JobStore`] method. The servers read the clock and pass the time on. Both servers have a table of their
 //! routes, and [`Access`] decides by a request's token whether it may use a route before anything else of it is read.
 //!
-//! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`; `jobs`, `sqlite` and `postgres`. `api` knows
+//! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`, `web`; `jobs`, `sqlite` and `postgres`. `api` knows
 //! the stores by the trait [`JobStore`] alone; `pipelines` and `records` use `jobs`, and `schedules` uses `pipelines`.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]

@@ -5,6 +5,7 @@
 mod bucket;
 mod bucket_delete;
 mod bucket_get;
+mod bucket_list;
 mod bucket_set;
 mod cancel;
 mod check;
@@ -125,6 +126,7 @@ verbs! {
     diff::Diff();
     delete::Delete();
     run_job::RunJob();
+    bucket_list::BucketList();
     bucket_get::BucketGet();
     bucket_set::BucketSet();
     bucket_delete::BucketDelete();

@@ -83,6 +83,7 @@ fn the_demo_runs_and_closes_with_a_table() {
     for word in ["step", "request", "status", "download", "upload", "300", "the API takes"] {
         assert!(output.stdout.contains(word), "no `{word}` in:\n{}", output.stdout);
     }
+    output.expect_stderr(&["the dashboard, while this runs: http://127.0.0.1:", "/login?code="]);
 }
 
 /// A process that is killed at the end of the test.

@@ -57,6 +57,7 @@ mod check_code;
 mod cli;
 mod compiled;
 mod contributing;
+mod dashboard;
 mod docs;
 mod documented_scripts;
 mod effective_settings;

@@ -124,7 +124,12 @@ fn values_are_set_read_and_deleted_in_the_bucket() {
     child.stdin.take().expect("stdin").write_all(b"typed").expect("written");
     assert!(exit_status("bucket-set exits", &mut child).success());
     assert_eq!(services.bue(&["bucket-get", "reports/today"]).expect_code(0).stdout, "typed");
+    assert_eq!(services.bue(&["bucket-list", "reports/"]).expect_code(0).stdout, "reports/today  5\n");
+    assert_eq!(services.bue(&["bucket-list", "none"]).expect_code(0).stdout, "");
+    let listed = services.bue(&["bucket-list", "--json"]).expect_code(0).json();
+    assert_eq!(listed, json!({ "key": "reports/today", "bytes": 5, "expires_at": null }));
     services.bue(&["bucket-delete", "reports/today"]).expect_code(0);
+    assert_eq!(services.bue(&["bucket-list"]).expect_code(0).stdout, "");
     services.bue(&["bucket-delete", "reports/today"]).expect_code(1).expect_stderr(&["reports/today"]);
     for key in ["../../etc/passwd", "/etc/passwd", "a//b", ".."] {
         services.bue(&["bucket-set", key, "report.csv"]).expect_code(3).expect_stderr(&["is not a valid key"]);

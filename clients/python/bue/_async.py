@@ -34,6 +34,7 @@ from ._run import Run
 from ._views import (
     AppliedSchedule,
     BackfillProgress,
+    BucketKey,
     ChangedRuns,
     ErrorEntry,
     FailedJob,
@@ -239,6 +240,10 @@ class AsyncBucket:
     ) -> None:
         """As `Bucket.set`."""
         await in_thread(self._bucket.set, key, value, expires=expires)
+
+    def list(self, prefix: str = "") -> AsyncIterator[BucketKey]:
+        """As `Bucket.list`, to be used in an `async for` loop."""
+        return _iterate(lambda: self._bucket.list(prefix))
 
     async def delete(self, key: str) -> bool:
         """As `Bucket.delete`."""

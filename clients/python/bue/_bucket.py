@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import io
 from typing import IO, TYPE_CHECKING, BinaryIO, Iterable, Iterator, Optional, Union, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ._errors import BueError, NotFound, TooLarge
 from ._transport import Request, Stream, Upload
+from ._views import BucketKey, BucketKeyPage, ViewError, from_json
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -75,6 +76,25 @@ class Bucket:
                 return False
             raise
         return True
+
+    def list(self, prefix: str = "") -> Iterator[BucketKey]:
+        """Return the values whose keys begin with a prefix, in the order of their keys, as an iterator.
+
+        It requests a page at a time, so values that change meanwhile may be in it or not.
+        """
+        after: Optional[str] = ""
+        while after is not None:
+            query = urlencode({"prefix": prefix, "after": after, "limit": 1000})
+            page = self._page(Request("GET", "/v1/keys?" + query, max_reply=16 * 1024 * 1024))
+            yield from page.keys
+            after = page.next
+
+    def _page(self, request: Request) -> BucketKeyPage:
+        bucket = self._session.bucket
+        try:
+            return from_json(BucketKeyPage, bucket.json(request))
+        except ViewError as error:
+            raise bucket.unexpected(bucket.current, str(error)) from None
 
     def open(self, key: str, mode: str = "rb", *, expires: Expires = None) -> BinaryIO:
         """Open a value for reading (`rb`) or writing (`wb`), as a binary file. Use it in a `with` statement.

@@ -135,6 +135,23 @@ class RunStatus:
 
 
 @dataclass(frozen=True)
+class BucketKey:
+    """A named value of the bucket, without its bytes. expires_at: by the bucket's clock; None if it stays."""
+
+    key: str
+    bytes: int
+    expires_at: Optional[datetime.datetime]
+
+
+@dataclass(frozen=True)
+class BucketKeyPage:
+    """A page of the named values of the bucket."""
+
+    keys: List[BucketKey]
+    next: Optional[str]
+
+
+@dataclass(frozen=True)
 class RunPage:
     """A page of a list of runs. next: where the next page begins; None on the last page."""
 

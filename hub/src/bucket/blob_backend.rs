@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::folder::{Folder, PartFile};
 use super::object::{ListedObject, Object};
+use super::object_name;
 use super::s3::{S3, S3Upload};
 use crate::error::HubError;
 
@@ -76,6 +77,30 @@ impl BlobBackend {
         match self {
             Self::Folder(folder) => folder.delete(name).await,
             Self::S3(s3) => s3.delete(name).await,
+        }
+    }
+
+    /// Adds the name of a value, if it is not there.
+    pub(super) async fn add_name(&self, name: &str) -> Result<(), HubError> {
+        match self {
+            Self::Folder(folder) => folder.names.add(name).await,
+            Self::S3(s3) => s3.add_name(name).await,
+        }
+    }
+
+    /// Removes the name of a value, if it is there.
+    pub(super) async fn remove_name(&self, name: &str) -> Result<(), HubError> {
+        match self {
+            Self::Folder(folder) => folder.names.remove(name).await,
+            Self::S3(s3) => s3.delete(&object_name::value_name(name)).await,
+        }
+    }
+
+    /// Returns the first names of values behind `after` that begin with a prefix, in order; fewer than `limit` only if these are all.
+    pub(super) async fn list_names(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, HubError> {
+        match self {
+            Self::Folder(folder) => folder.names.list(prefix, after, limit).await,
+            Self::S3(s3) => s3.list_names(prefix, after, limit).await,
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! blobs/a7/a7c3…        a blob, named by the BLAKE3 hash of its bytes
 //! refs/a7/a7c3…_0190…   a reference: this run needs that blob
+//! names/7265…-          in S3: the name of a value, as hexadecimal digits; in a folder, the names are in `names.db`
 //! keys/5e/5e01…         a value, named by the BLAKE3 hash of its key; its first eight bytes are the time it expires. Parts of
 //!                       uploads are such values too, under keys that no client can name
 //! expiring/…_5e01…      an entry for each value that expires, ordered by time
@@ -46,7 +47,7 @@ const GRACE_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bytes of a key's expiry time, in front of its value.
 const EXPIRY_BYTES: usize = 8;
 /// The expiry time of a value that does not expire.
-const NEVER: Timestamp = Timestamp(i64::MAX);
+pub(super) const NEVER: Timestamp = Timestamp(i64::MAX);
 
 /// Blobs and keys in a folder or in an S3 store. Only one process at a time may serve it.
 #[derive(Clone, Debug)]
@@ -142,7 +143,7 @@ impl BlobStore {
 
     /// Returns the value of a key; `None` if it does not exist or has expired.
     pub(crate) async fn key(&self, now: Timestamp, key: &Key) -> Result<Option<Object>, HubError> {
-        Ok(self.value(&key.0).await?.filter(|value| value.expires_at > now).map(|value| value.object))
+        Ok(self.value(&key.hash).await?.filter(|value| value.expires_at > now).map(|value| value.object))
     }
 
     /// Returns a range of a key's value, which ends where the value ends; `None` if the key does not exist or has expired. The
@@ -153,7 +154,7 @@ impl BlobStore {
         key: &Key,
         range: Range<u64>,
     ) -> Result<Option<Object>, HubError> {
-        let name = object_name::key(&key.0);
+        let name = object_name::key(&key.hash);
         // the value may be replaced in between
         loop {
             let Some(head) = self.backend.open_range(&name, 0..EXPIRY_BYTES as u64).await? else { return Ok(None) };
@@ -197,7 +198,7 @@ impl BlobStore {
                 return Err(HubError::BadRequest(format!("the parts have more than {max} bytes")));
             }
             while let Some(piece) = object.pieces.next().await {
-                let what = || object_name::key(&Key::part(upload, part).0).into();
+                let what = || object_name::key(&Key::part(upload, part).hash).into();
                 value.write(&piece.map_err(|source| HubError::Disk { what: what(), source })?).await?;
             }
         }
@@ -208,14 +209,14 @@ impl BlobStore {
     /// Deletes the first `parts` parts of an upload, if they exist.
     pub(crate) async fn delete_parts(&self, upload: UploadId, parts: u32) -> Result<(), HubError> {
         for part in 0..parts {
-            self.backend.delete(&object_name::key(&Key::part(upload, part).0)).await?;
+            self.backend.delete(&object_name::key(&Key::part(upload, part).hash)).await?;
         }
         Ok(())
     }
 
     /// Starts to write a key's value, which expires at a time or never.
     pub(crate) async fn upload_key(&self, key: &Key, expires_at: Option<Timestamp>) -> Result<Upload, HubError> {
-        let mut upload = self.backend.upload(&object_name::key(&key.0)).await?;
+        let mut upload = self.backend.upload(&object_name::key(&key.hash)).await?;
         upload.write(&expires_at.unwrap_or(NEVER).0.to_be_bytes()).await?;
         Ok(upload)
     }
@@ -227,10 +228,14 @@ impl BlobStore {
         key: &Key,
         expires_at: Option<Timestamp>,
     ) -> Result<(), HubError> {
-        let _shared = self.shard(&key.0).read().await;
+        let _shared = self.shard(&key.hash).read().await;
         if let Some(at) = expires_at {
             // written first, so that there is never a value that would not be expired
-            self.backend.touch(&object_name::expiry(at, &key.0)).await?;
+            self.backend.touch(&object_name::expiry(at, &key.hash)).await?;
+        }
+        if let Some(name) = &key.name {
+            // written first, so that there is never a value that would not be listed
+            self.backend.add_name(name).await?;
         }
         upload.finish().await?;
         if expires_at.is_some() {
@@ -241,8 +246,13 @@ impl BlobStore {
 
     /// Deletes a key. Returns false if it did not exist.
     pub(crate) async fn delete_key(&self, now: Timestamp, key: &Key) -> Result<bool, HubError> {
+        // alone: the name of a value that is stored meanwhile would be removed
+        let _exclusive = self.shard(&key.hash).write().await;
         let existed = self.key(now, key).await?.is_some();
-        self.backend.delete(&object_name::key(&key.0)).await?;
+        self.backend.delete(&object_name::key(&key.hash)).await?;
+        if let Some(name) = &key.name {
+            self.backend.remove_name(name).await?;
+        }
         Ok(existed)
     }
 
@@ -250,6 +260,15 @@ impl BlobStore {
     pub(super) async fn value(&self, key: &BlobHash) -> Result<Option<StoredValue>, HubError> {
         let name = object_name::key(key);
         match self.backend.open(&name).await? {
+            Some(object) => strip_expiry(&name, object).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a key's expiry time, without its value.
+    pub(super) async fn value_head(&self, key: &BlobHash) -> Result<Option<StoredValue>, HubError> {
+        let name = object_name::key(key);
+        match self.backend.open_range(&name, 0..EXPIRY_BYTES as u64).await? {
             Some(object) => strip_expiry(&name, object).await.map(Some),
             None => Ok(None),
         }
@@ -283,4 +302,11 @@ async fn strip_expiry(name: &str, object: Object) -> Result<StoredValue, HubErro
 pub(super) struct StoredValue {
     pub(super) expires_at: Timestamp,
     object: Object,
+}
+
+impl StoredValue {
+    /// Returns the value's length in bytes.
+    pub(super) const fn length(&self) -> u64 {
+        self.object.length
+    }
 }

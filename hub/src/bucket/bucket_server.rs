@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::blob_backend::Upload;
 use super::blob_store::BlobStore;
 use super::expiry::delete_expired_keys;
+use super::keys::KeyQuery;
 use super::object::Object;
 use super::object_name::Key;
 use super::routes::{Operation, ROUTES};
@@ -154,6 +155,7 @@ async fn dispatch(
             or_not_found(blobs.reference_blob(&hash()?, run()?).await?, "blob_not_found").map(length_only)
         }
         Operation::PutBlob => put_blob(blobs, &hash()?, run()?, body).await,
+        Operation::ListKeys => list_keys(bucket, head).await,
         Operation::GetKey => get_key(bucket, head, &key()?).await,
         Operation::PutKey => put_key(bucket, head, &key()?, body).await,
         Operation::DeleteKey => {
@@ -205,6 +207,14 @@ async fn put_blob(
     let upload = receive(blobs.upload_blob(hash).await?, body, MAX_BLOB).await?;
     blobs.finish_blob(upload, hash, run).await?;
     Ok(empty())
+}
+
+/// Returns a page of the named values.
+async fn list_keys(bucket: &Bucket, head: &Parts) -> Result<Response<Body>, ErrorReply> {
+    let query = head.uri.query();
+    let text = |name| Ok::<_, ErrorReply>(query_parameter::<String>(query, name)?.unwrap_or_default());
+    let query = KeyQuery::new(text("prefix")?, text("after")?, query_parameter::<u32>(query, "limit")?)?;
+    json(&bucket.blobs.keys(bucket.now(), &query).await?)
 }
 
 /// Returns a value, or a range of it, with its version as entity tag.

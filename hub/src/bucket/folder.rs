@@ -23,6 +23,7 @@ use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter, Take};
 use tokio::task::spawn_blocking;
 
+use super::folder_names::FolderNames;
 use super::object::{ListedObject, Object};
 use crate::durability::Durability;
 use crate::error::HubError;
@@ -42,6 +43,7 @@ pub(super) struct Folder {
     next_part: AtomicU64,
     /// Folders whose own directory entries are synced.
     synced_folders: Mutex<HashSet<PathBuf>>,
+    pub(super) names: FolderNames,
 }
 
 /// A file that is being written. Removed when dropped before [`PartFile::finish`].
@@ -65,8 +67,10 @@ impl Folder {
             _ => {}
         }
         std::fs::create_dir_all(&parts).map_err(|source| disk_error(&parts, source))?;
+        let names = FolderNames::open(root, durability)?;
         Ok(Self {
             root: root.to_owned(),
+            names,
             _lock: lock,
             durability,
             next_part: AtomicU64::default(),

@@ -1,4 +1,4 @@
-//! The names of objects: made of hashes, ids and numbers, never of text that a client sent.
+//! The names of objects: made of hashes, ids, numbers and hexadecimal digits, never of text that a client sent.
 
 use bue_model::value_name::check_value_name;
 use bue_model::{BlobHash, RunId, Timestamp, UploadId};
@@ -42,6 +42,49 @@ pub(super) fn references(shard: u8) -> String {
     format!("refs/{shard:02x}")
 }
 
+/// The folder of the names of values, in an S3 store.
+pub(super) const NAMES: &str = "names";
+/// Bytes of a value's name that decide where it is in the order; those with the same ones are in the order of their hashes. Twice as many
+/// digits and the rest of the object's name have room in the 1,024 bytes that S3 allows, with a folder before it.
+pub(super) const INDEXED_BYTES: usize = 350;
+/// Digits of a segment of an object's name. Servers that store objects as files allow 255 characters.
+const DIGITS: usize = 200;
+
+/// `names/7265706f727473-`: stands for the name of a value, and sorts as that does. Its bytes as digits end with `-`, which sorts before
+/// all digits. If they are not all of the name, its hash follows, and the object contains the name.
+pub(super) fn value_name(name: &str) -> String {
+    let bytes = name.as_bytes();
+    let hash = match bytes.get(..INDEXED_BYTES).filter(|indexed| indexed.len() < bytes.len()) {
+        Some(_) => Key::of(name).hash.to_string(),
+        None => String::new(),
+    };
+    format!("{}-{hash}", value_name_prefix(bytes))
+}
+
+/// Returns what the names of the objects begin with that stand for names with this beginning, or with as much of it as decides.
+pub(super) fn value_name_prefix(prefix: &[u8]) -> String {
+    let mut name = format!("{NAMES}/");
+    for (at, byte) in prefix.iter().take(INDEXED_BYTES).enumerate() {
+        if at > 0 && at * 2 % DIGITS == 0 {
+            name.push('/');
+        }
+        name.push_str(&format!("{byte:02x}"));
+    }
+    name
+}
+
+/// Parses a [`value_name`]: the inner `None` means that the object contains the name; the outer one, that the name has another form.
+pub(super) fn parse_value_name(name: &str) -> Option<Option<String>> {
+    let (digits, hash) = name.strip_prefix(NAMES)?.split_once('-')?;
+    if !hash.is_empty() {
+        return Some(None);
+    }
+    let digits: Vec<u8> = digits.bytes().filter(|digit| *digit != b'/').collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+    Some(Some(String::from_utf8(bytes?).ok()?))
+}
+
 /// Parses the last segment of a [`reference`]; `None` if the name has another form.
 pub(super) fn parse_reference(name: &str) -> Option<(BlobHash, RunId)> {
     let (hash, run) = name.split_once('_')?;
@@ -54,15 +97,20 @@ pub(super) fn parse_expiry(name: &str) -> Option<(Timestamp, BlobHash)> {
     Some((Timestamp(at.parse().ok()?), key.parse().ok()?))
 }
 
-/// A valid key, as the hash of its text.
+/// A valid key.
 #[derive(Clone, Debug)]
-pub(crate) struct Key(pub(super) BlobHash);
+pub(crate) struct Key {
+    /// The hash of its text.
+    pub(super) hash: BlobHash,
+    /// Its text, under which its value is listed; `None` for a part of an upload.
+    pub(super) name: Option<String>,
+}
 
 impl Key {
     /// Checks a key, see [`check_value_name`].
     pub(crate) fn new(text: &str) -> Result<Self, HubError> {
         match check_value_name(text) {
-            Ok(()) => Ok(Self::of(text)),
+            Ok(()) => Ok(Self { name: Some(text.to_owned()), ..Self::of(text) }),
             Err(reason) => Err(HubError::BadKey { key: text.chars().take(80).collect(), reason }),
         }
     }
@@ -73,7 +121,7 @@ impl Key {
     }
 
     fn of(text: &str) -> Self {
-        Self(BlobHash(*blake3::hash(text.as_bytes()).as_bytes()))
+        Self { hash: BlobHash(*blake3::hash(text.as_bytes()).as_bytes()), name: None }
     }
 }
 
@@ -88,7 +136,7 @@ mod tests {
             assert!(matches!(Key::new(text), Err(HubError::BadKey { .. })), "{text:?}");
         }
         assert!(Key::new("reports/2026/käse.csv").is_ok());
-        assert_ne!(Key::part(UploadId(uuid::Uuid::nil()), 1).0, Key::part(UploadId(uuid::Uuid::nil()), 11).0);
+        assert_ne!(Key::part(UploadId(uuid::Uuid::nil()), 1).hash, Key::part(UploadId(uuid::Uuid::nil()), 11).hash);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use bue_model::value_name::MAX_LIFETIME_S;
 
 use super::bucket_server::MAX_PARTS;
+use super::keys::MAX_PAGE;
 use super::routes::Operation;
 use crate::http::openapi::operation_doc::{Content, Documented, OperationDoc, ParameterKind, QueryParameter};
 
@@ -14,6 +15,15 @@ const STORE_ERRORS: &[u16] = &[400, 408, 413, 503];
 
 const RUN: &[QueryParameter] =
     &[QueryParameter { name: "run", description: "the run for which the blob is kept", kind: ParameterKind::RunId }];
+const LIST_KEYS: &[QueryParameter] = &[
+    QueryParameter { name: "prefix", description: "only values whose names begin with it", kind: ParameterKind::Text },
+    QueryParameter { name: "after", description: "only values whose names come after it", kind: ParameterKind::Text },
+    QueryParameter {
+        name: "limit",
+        description: "the largest number of values",
+        kind: ParameterKind::Integer(1, MAX_PAGE as u64),
+    },
+];
 const PUT_KEY: &[QueryParameter] = &[
     QueryParameter {
         name: "expires_s",
@@ -56,6 +66,14 @@ impl Documented for Operation {
                 query: RUN,
                 request: &[OCTETS],
                 ..OperationDoc::new("stores bytes under their BLAKE3 hash", Content::Empty, STORE_ERRORS)
+            },
+            Self::ListKeys => OperationDoc {
+                query: LIST_KEYS,
+                ..OperationDoc::new(
+                    "returns the values whose names begin in some way",
+                    Content::Json("KeyPage"),
+                    &[400, 503],
+                )
             },
             Self::GetKey => OperationDoc::new(
                 "returns the value of a key; with `range`, a range of it, and with `if-match`, only of the value with that `etag`",

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::Timestamp;
+use bue_model::value_name::MAX_VALUE_NAME;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::object::{ListedObject, Object};
+use super::object_name;
 use super::s3_http_client::Connector;
 use crate::error::HubError;
 
@@ -142,8 +144,63 @@ impl S3 {
         listed.try_collect().await.map_err(|source| s3_error(folder, source))
     }
 
+    /// Adds the name of a value.
+    pub(super) async fn add_name(&self, name: &str) -> Result<(), HubError> {
+        let object = object_name::value_name(name);
+        // only the names that are cut off are in their objects
+        let content = match object_name::parse_value_name(&object) {
+            Some(Some(_)) => PutPayload::new(),
+            _ => PutPayload::from(name.as_bytes().to_vec()),
+        };
+        let put = self.store.put(&self.path(&object), content).await;
+        put.map(drop).map_err(|source| s3_error(&object, source))
+    }
+
+    /// Returns the first names of values behind `after` that begin with a prefix, in order. The store lists the objects that stand for them
+    /// from there on, in parts of a thousand.
+    pub(super) async fn list_names(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, HubError> {
+        let first = object_name::value_name_prefix(prefix.as_bytes());
+        let offset = match after {
+            "" => first.clone(),
+            after => object_name::value_name(after).max(first.clone()),
+        };
+        let error = |source| s3_error(object_name::NAMES, source);
+        let mut listed = self.store.list_with_offset(Some(&self.path(object_name::NAMES)), &self.path(&offset));
+        let mut names = Vec::new();
+        while names.len() < limit
+            && let Some(meta) = listed.try_next().await.map_err(error)?
+        {
+            let object = self.name_of(&meta.location);
+            if !object.starts_with(&first) {
+                break;
+            }
+            let name = match object_name::parse_value_name(&object) {
+                Some(Some(name)) => Some(name),
+                Some(None) => self.read_name(&object).await?,
+                None => None,
+            };
+            names.extend(name.filter(|name| name.starts_with(prefix)));
+        }
+        Ok(names)
+    }
+
+    /// Reads the name that an object contains; `None` if it was deleted meanwhile, or contains none.
+    async fn read_name(&self, object: &str) -> Result<Option<String>, HubError> {
+        let result =
+            none_if_missing(self.store.get(&self.path(object)).await).map_err(|error| s3_error(object, error))?;
+        let Some(result) = result.filter(|result| result.meta.size <= MAX_VALUE_NAME as u64) else { return Ok(None) };
+        let bytes = result.bytes().await.map_err(|source| s3_error(object, source))?;
+        Ok(String::from_utf8(bytes.to_vec()).ok())
+    }
+
+    /// Returns the name of an object without the folder of this store.
+    fn name_of(&self, path: &Path) -> String {
+        let parts = path.parts().skip(self.prefix.parts().count());
+        parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
+    }
+
     fn path(&self, name: &str) -> Path {
-        // names are hexadecimal digits, so nothing in them needs to be escaped
+        // names are hexadecimal digits, `-` and `_`, so nothing in them needs to be escaped
         Path::from_iter(self.prefix.parts().chain(Path::from(name).parts()))
     }
 }
@@ -314,5 +371,50 @@ mod tests {
             assert!(text.contains("is not a store") && !text.contains("canary"), "{text}");
         }
         assert!(!format!("{:?}", S3::open("bucket", variables())).contains("canary"));
+    }
+
+    /// A store whose objects are in memory, which allows longer names than the server of the other tests.
+    fn in_memory() -> S3 {
+        let store = Arc::new(object_store::memory::InMemory::new());
+        S3 { store, prefix: Path::from("a/b"), large_uploads: Arc::new(Semaphore::new(1)) }
+    }
+
+    #[tokio::test]
+    async fn names_as_long_as_they_may_be_are_listed_by_their_beginning() {
+        let s3 = in_memory();
+        let long = |end: &str| format!("{}{end}", "x".repeat(MAX_VALUE_NAME - end.len()));
+        let mut names =
+            vec![long("1"), long("2"), long("33"), "x".repeat(349), "x".repeat(350), "x".repeat(351), "y".into()];
+        for name in &names {
+            s3.add_name(name).await.expect("added");
+        }
+        let list = async |prefix: &str, limit: usize| {
+            let (mut all, mut after) = (Vec::new(), String::new());
+            loop {
+                let page = s3.list_names(prefix, &after, limit).await.expect("names");
+                all.extend(page.iter().cloned());
+                match page.last() {
+                    Some(last) if page.len() == limit => after.clone_from(last),
+                    _ => return all,
+                }
+            }
+        };
+        let all = list("", 100).await;
+        for limit in 1..=3 {
+            assert_eq!(list("", limit).await, all);
+        }
+        assert_eq!(all[..2], names[3..5], "in order as far as their first bytes tell");
+        names.sort();
+        let mut sorted = all.clone();
+        sorted.sort();
+        assert_eq!(sorted, names);
+        assert_eq!(
+            list(&"x".repeat(1_000), 100).await.len(),
+            3,
+            "the prefix may be longer than what decides the order"
+        );
+        assert_eq!(list(&long("33"), 1).await, [long("33")]);
+        assert_eq!(list("y", 1).await, ["y"]);
+        assert_eq!(list("z", 1).await, Vec::<String>::new());
     }
 }

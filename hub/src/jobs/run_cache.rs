@@ -8,16 +8,17 @@ use crate::jobs::views::run_summary::RunSummary;
 
 /// Runs in the cache. More may be active; theirs are read again when needed.
 const MAX_RUNS: usize = 256;
-/// Bytes of all graphs in the cache, but for one run. A plan may have sixteen megabytes.
+/// Bytes of all graphs in the cache by default, but for one run. A plan may have sixteen megabytes.
 const MAX_BYTES: usize = 128 * 1024 * 1024;
 
 /// Summaries in the cache, at most some 20 kB each. Adding up a run's steps anew takes as long as reading its rows.
 const MAX_SUMMARIES: usize = 1_000;
 
 /// Runs by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RunCache {
     runs: HashMap<i64, CachedRun>,
+    max_bytes: usize,
     /// Grows with every lookup.
     clock: u64,
     /// Summaries by key, and the versions of the runs that they are of.
@@ -31,7 +32,18 @@ struct CachedRun {
     last_used: u64,
 }
 
+impl Default for RunCache {
+    fn default() -> Self {
+        Self::with_max_bytes(MAX_BYTES)
+    }
+}
+
 impl RunCache {
+    /// Creates a cache for graphs of this many bytes, or of one run.
+    pub(crate) fn with_max_bytes(max_bytes: usize) -> Self {
+        Self { runs: HashMap::new(), max_bytes, clock: 0, summaries: HashMap::new() }
+    }
+
     /// Returns a cached run.
     pub(crate) fn get(&mut self, key: i64) -> Option<Arc<Run>> {
         self.clock += 1;
@@ -44,7 +56,7 @@ impl RunCache {
     pub(crate) fn insert(&mut self, run: Arc<Run>) {
         let bytes = run.graph.bytes();
         self.runs.insert(run.key, CachedRun { run, bytes, last_used: self.clock });
-        while self.runs.len() > MAX_RUNS || (self.runs.len() > 1 && self.bytes() > MAX_BYTES) {
+        while self.runs.len() > MAX_RUNS || (self.runs.len() > 1 && self.bytes() > self.max_bytes) {
             let oldest = self.runs.iter().min_by_key(|(_, cached)| cached.last_used).map(|(key, _)| *key);
             let Some(oldest) = oldest else { break };
             self.runs.remove(&oldest);

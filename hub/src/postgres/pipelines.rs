@@ -311,7 +311,7 @@ async fn versions(tx: &Transaction<'_>, name: &str) -> Result<Vec<PipelineVersio
 }
 
 async fn runs_of(tx: &Transaction<'_>, name: &str) -> Result<Vec<PipelineRun>, HubError> {
-    let sql = "SELECT id, invocation.version, state, run.created_at, finished_at, substr(params, 1, $3::int8::int4), key
+    let sql = "SELECT id, invocation.version, run.state, run.created_at, finished_at, substr(params, 1, $3::int8::int4), key
          FROM invocation JOIN run ON key = run WHERE pipeline = $1 ORDER BY invocation.created_at DESC, run DESC LIMIT $2";
     let rows = query(tx, sql, &[&name, &MAX_RUNS, &PARAMS_READ]).await?;
     let runs = rows.iter().map(|row| {

@@ -341,6 +341,9 @@ CREATE TABLE step_usage (
     peak_memory BIGINT NOT NULL,
     PRIMARY KEY (run, step, bucket)
 );
+ALTER TABLE invocation ADD COLUMN state BIGINT NOT NULL DEFAULT 0;
+UPDATE invocation SET state = run.state FROM run WHERE run.key = invocation.run;
+CREATE INDEX invocation_state ON invocation (pipeline, state, created_at, run);
 ALTER TABLE history ADD COLUMN delayed BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN handed_back BIGINT NOT NULL DEFAULT 0;
 ";

@@ -468,6 +468,7 @@ async fn write_runs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(),
     for (key, (state, finished_at)) in &changes.run_states {
         let sql = "UPDATE run SET state = $2, finished_at = $3 WHERE key = $1";
         execute(tx, sql, &[key, &run_state_to_code(*state), finished_at]).await?;
+        execute(tx, "UPDATE invocation SET state = $2 WHERE run = $1", &[key, &run_state_to_code(*state)]).await?;
         if matches!(state, RunState::Completed | RunState::Cancelled) {
             // nothing of it will start again
             execute(tx, "DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = $1)", &[key]).await?;

@@ -1,20 +1,25 @@
 //! [`SqliteStore`]: the [`JobStore`] on an embedded SQLite database, for one hub.
 //!
 //! ```text
-//! SqliteStore --channel--> writer (a thread that owns the database)
-//!                            | one transaction for all requests that wait (group commit)
-//!                          WriteTx, one per request
-//!       leasing            operations reruns expiry runs            views
-//!           |                           |
-//!          pick              read --> ChangeSet --> write
+//! SqliteStore --channel--> writer (the thread that changes the database)
+//!     |                      | one transaction for all requests that wait (group commit)
+//!     |                    WriteTx, one per request
+//!     |  leasing           operations reruns expiry runs
+//!     |     |                           |
+//!     |    pick              read --> ChangeSet --> write
+//!     +-----channel--> readers (threads that read what is committed)
+//!                        ReadTx, one per request --> views
 //! ```
 //! Uses `jobs` for all rules; here are queries, statements, and the thread that runs them.
 
 mod expiry;
+mod file_lock;
 mod leasing;
 mod operations;
 mod pipelines;
 mod read;
+mod read_tx;
+mod readers;
 mod records;
 mod reruns;
 mod runs;
@@ -43,7 +48,7 @@ use bue_model::wire::{
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::durability::Durability;
 use crate::error::HubError;
@@ -60,10 +65,18 @@ use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
 use crate::store::{ExpiredJobs, JobResult, JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
+use file_lock::FileLock;
+use read_tx::ReadTx;
+use readers::{READERS, ReaderThreads, Readers};
 use writer::Writer;
 
 /// Prepared statements in the cache, more than this crate has.
 const STATEMENTS: usize = 256;
+/// The path of a database in memory.
+const IN_MEMORY: &str = ":memory:";
+/// KiB of the page caches of the writer and of each reader.
+const WRITER_CACHE_KIB: i32 = 65_536;
+const READER_CACHE_KIB: i32 = 16_384;
 /// Time for the process before this one to close the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for that before it is reported.
@@ -73,6 +86,8 @@ const FREE_TIMEOUT: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     writer: Writer,
+    /// `None` for a database in memory, which has one connection.
+    readers: Option<Readers>,
     notifications: Arc<Notifications>,
     lease_ms: u64,
 }
@@ -83,14 +98,19 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be opened or written, is no database, is of a later release, or is in use.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, HubError> {
-        let db = open(path, durability).map_err(|error| match error {
+        let opened = open(path, durability).map_err(|error| match error {
             HubError::Database(error) if is_busy(&error) => HubError::InUse(path.to_owned()),
             error => error,
-        })?;
+        });
+        let Opened { lock, writer, readers } = opened?;
         let notifications = Arc::new(Notifications::default());
-        let writer = Writer::start(db, notifications.clone())
-            .map_err(|source| HubError::Disk { what: path.to_owned(), source })?;
-        Ok(Self { writer, notifications, lease_ms: LEASE_MS })
+        let disk_error = |source| HubError::Disk { what: path.to_owned(), source };
+        let (readers, threads) = match readers.is_empty() {
+            true => (None, ReaderThreads::default()),
+            false => Readers::start(readers).map(|(readers, threads)| (Some(readers), threads)).map_err(disk_error)?,
+        };
+        let writer = Writer::start(writer, notifications.clone(), threads, lock).map_err(disk_error)?;
+        Ok(Self { writer, readers, notifications, lease_ms: LEASE_MS })
     }
 
     /// Sets how many milliseconds a lease lasts, instead of [`LEASE_MS`].
@@ -98,12 +118,31 @@ impl SqliteStore {
     pub fn with_lease_ms(self, lease_ms: u64) -> Self {
         Self { lease_ms, ..self }
     }
+
+    /// Carries out a request that only reads.
+    fn read<T, F>(&self, request: F) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut ReadTx<'_>) -> Result<T, HubError> + Send + 'static,
+    {
+        match &self.readers {
+            Some(readers) => readers.read(request),
+            None => self.writer.transact(None, move |tx| request(tx)),
+        }
+    }
+}
+
+/// The connections to a database.
+struct Opened {
+    lock: Option<FileLock>,
+    writer: Connection,
+    readers: Vec<Connection>,
 }
 
 /// Opens the file. Waits while another process has it open, and says so.
-fn open(path: &Path, durability: Durability) -> Result<Connection, HubError> {
+fn open(path: &Path, durability: Durability) -> Result<Opened, HubError> {
     match open_within(path, durability, FREE_TIMEOUT) {
-        Err(HubError::Database(error)) if is_busy(&error) => {
+        Err(error) if is_in_use(&error) => {
             tracing::warn!(file = %path.display(), "another process has the database open; waiting {BUSY_TIMEOUT:?} for it to end");
             open_within(path, durability, BUSY_TIMEOUT)
         }
@@ -111,22 +150,43 @@ fn open(path: &Path, durability: Durability) -> Result<Connection, HubError> {
     }
 }
 
+fn is_in_use(error: &HubError) -> bool {
+    match error {
+        HubError::Database(error) => is_busy(error),
+        HubError::InUse(_) => true,
+        _ => false,
+    }
+}
+
 fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
-fn open_within(path: &Path, durability: Durability, busy_timeout: Duration) -> Result<Connection, HubError> {
-    let mut db = Connection::open(path)?;
+fn open_within(path: &Path, durability: Durability, busy_timeout: Duration) -> Result<Opened, HubError> {
+    let is_in_memory = path == Path::new(IN_MEMORY);
+    let lock = if is_in_memory { None } else { Some(FileLock::acquire(path, busy_timeout)?) };
+    let mut writer = connect(path, busy_timeout)?;
+    configure(&writer, durability)?;
+    schema::migrate(&mut writer, path)?;
+    let readers = if is_in_memory { 0 } else { READERS };
+    let readers = (0..readers).map(|_| open_reader(path, busy_timeout)).collect::<Result<_, _>>()?;
+    Ok(Opened { lock, writer, readers })
+}
+
+/// Opens a connection. The file system layer `unix-excl` locks the file for this process, so that no other one can change what is cached
+/// of it, and coordinates the connections of the process in memory, without a file beside the database.
+fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, HubError> {
+    let db = Connection::open_with_flags_and_vfs(path, OpenFlags::default(), c"unix-excl")?;
     db.busy_timeout(busy_timeout)?;
-    configure(&db, durability)?;
-    schema::migrate(&mut db, path)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // a statement is prepared once, not again for every other value of a LIMIT
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // temporary tables and sorts stay in memory
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(db)
 }
 
 fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
-    // the writer caches what is in the file, so no other process may change it
-    db.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     // commits append to a log beside the file, and one fsync makes them durable
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     let synchronous = match durability {
@@ -134,12 +194,16 @@ fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
         Durability::Off => "OFF",
     };
     db.pragma_update(None, "synchronous", synchronous)?;
-    // a statement is prepared once, not again for every other value of a LIMIT
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // the page cache has 64 MiB; temporary tables and sorts stay in memory
-    db.pragma_update(None, "cache_size", -65_536)?;
-    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     Ok(())
+}
+
+/// Opens a connection that reads. It is not read-only to SQLite, whose lock on the file would then be another one.
+fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, HubError> {
+    let db = connect(path, busy_timeout)?;
+    db.pragma_update(None, "query_only", true)?;
+    db.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(db)
 }
 
 impl JobStore for SqliteStore {
@@ -190,15 +254,15 @@ impl JobStore for SqliteStore {
     }
 
     fn pipelines(&self) -> StoreFuture<'_, Vec<PipelineSummary>> {
-        self.writer.transact(None, |tx| tx.pipelines())
+        self.read(|tx| tx.pipelines())
     }
 
     fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>> {
-        self.writer.transact(None, move |tx| tx.pipeline(&name))
+        self.read(move |tx| tx.pipeline(&name))
     }
 
     fn pipeline_of(&self, run: RunId) -> StoreFuture<'_, Option<String>> {
-        self.writer.transact(None, move |tx| tx.pipeline_of(run))
+        self.read(move |tx| tx.pipeline_of(run))
     }
 
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
@@ -210,7 +274,7 @@ impl JobStore for SqliteStore {
     }
 
     fn stored_plan(&self, run: RunId) -> StoreFuture<'_, Option<StoredPlan>> {
-        self.writer.transact(None, move |tx| tx.stored_plan(run))
+        self.read(move |tx| tx.stored_plan(run))
     }
 
     fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>> {
@@ -222,15 +286,15 @@ impl JobStore for SqliteStore {
     }
 
     fn schedules(&self, after: String, limit: u32) -> StoreFuture<'_, SchedulePage> {
-        self.writer.transact(None, move |tx| tx.schedules(&after, limit))
+        self.read(move |tx| tx.schedules(&after, limit))
     }
 
     fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>> {
-        self.writer.transact(None, move |tx| tx.schedule(&name))
+        self.read(move |tx| tx.schedule(&name))
     }
 
     fn schedule_runs(&self, name: String, limit: u32) -> StoreFuture<'_, Vec<ScheduledRun>> {
-        self.writer.transact(None, move |tx| tx.schedule_runs(&name, limit))
+        self.read(move |tx| tx.schedule_runs(&name, limit))
     }
 
     fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked> {
@@ -270,7 +334,7 @@ impl JobStore for SqliteStore {
     }
 
     fn ended_runs(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, Vec<RunId>> {
-        self.writer.transact(None, move |tx| tx.ended_runs(before, limit))
+        self.read(move |tx| tx.ended_runs(before, limit))
     }
 
     fn gc_roots(&self) -> StoreFuture<'_, Collection> {
@@ -278,43 +342,43 @@ impl JobStore for SqliteStore {
     }
 
     fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>> {
-        self.writer.transact(None, move |tx| tx.run_view(run))
+        self.read(move |tx| tx.run_view(run))
     }
 
     fn run_page(&self, query: RunQuery) -> StoreFuture<'_, RunList> {
-        self.writer.transact(None, move |tx| tx.run_page(&query))
+        self.read(move |tx| tx.run_page(&query))
     }
 
     fn failed_page(&self, query: FailedQuery) -> StoreFuture<'_, FailedList> {
-        self.writer.transact(None, move |tx| tx.failed_page(&query))
+        self.read(move |tx| tx.failed_page(&query))
     }
 
     fn failure_groups(&self, query: FailedQuery) -> StoreFuture<'_, FailureGroupPage> {
-        self.writer.transact(None, move |tx| tx.failure_groups(&query))
+        self.read(move |tx| tx.failure_groups(&query))
     }
 
     fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
-        self.writer.transact(None, move |tx| tx.runs_in(&ids, limit))
+        self.read(move |tx| tx.runs_in(&ids, limit))
     }
 
     fn jobs(&self, run: RunId, query: JobQuery) -> StoreFuture<'_, Option<JobPage>> {
-        self.writer.transact(None, move |tx| tx.jobs(run, &query))
+        self.read(move |tx| tx.jobs(run, &query))
     }
 
     fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {
-        self.writer.transact(None, move |tx| tx.results(run, cursor))
+        self.read(move |tx| tx.results(run, cursor))
     }
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
-        self.writer.transact(None, move |tx| tx.job_view(job))
+        self.read(move |tx| tx.job_view(job))
     }
 
     fn running_jobs(&self, limit: u32) -> StoreFuture<'_, Vec<JobView>> {
-        self.writer.transact(None, move |tx| tx.running_jobs(limit))
+        self.read(move |tx| tx.running_jobs(limit))
     }
 
     fn job_result(&self, job: JobId) -> StoreFuture<'_, Option<JobResult>> {
-        self.writer.transact(None, move |tx| tx.job_result(job))
+        self.read(move |tx| tx.job_result(job))
     }
 
     fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {
@@ -322,19 +386,19 @@ impl JobStore for SqliteStore {
     }
 
     fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
-        self.writer.transact(None, move |tx| tx.task(job))
+        self.read(move |tx| tx.task(job))
     }
 
     fn script_scopes(&self, job: JobId) -> StoreFuture<'_, Option<BTreeSet<String>>> {
-        self.writer.transact(None, move |tx| tx.script_scopes(job))
+        self.read(move |tx| tx.script_scopes(job))
     }
 
     fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {
-        self.writer.transact(None, move |tx| tx.log(job))
+        self.read(move |tx| tx.log(job))
     }
 
     fn tally(&self, now: Timestamp) -> StoreFuture<'_, Tally> {
-        self.writer.transact(None, move |tx| tx.tally(now))
+        self.read(move |tx| tx.tally(now))
     }
 
     fn record_audit(&self, now: Timestamp, entry: AuditEntry) -> StoreFuture<'_, ()> {
@@ -342,7 +406,7 @@ impl JobStore for SqliteStore {
     }
 
     fn audit_page(&self, query: AuditQuery) -> StoreFuture<'_, AuditList> {
-        self.writer.transact(None, move |tx| tx.audit_page(&query))
+        self.read(move |tx| tx.audit_page(&query))
     }
 
     fn delete_audit(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, u64> {
@@ -355,7 +419,7 @@ impl JobStore for SqliteStore {
 
     fn history(&self, now: Timestamp, period: RangeInclusive<Timestamp>) -> StoreFuture<'_, HistoryView> {
         let tier = Tier::of_age(*period.start(), now);
-        self.writer.transact(None, move |tx| Ok(view_of(tier, &period, tx.history(tier, &period)?)))
+        self.read(move |tx| Ok(view_of(tier, &period, tx.history(tier, &period)?)))
     }
 
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {

@@ -45,7 +45,7 @@ impl WriteTx<'_> {
         let run = Arc::new(Run { key, id, first, graph, original });
         let mut snapshot = Snapshot::default();
         self.insert_steps(&run, &mut snapshot)?;
-        self.state.runs.insert(run.clone());
+        self.runs.insert(run.clone());
         snapshot.runs.insert(key, run.clone());
         snapshot.run_states.insert(key, RunState::Running);
         snapshot.fresh_since.insert(key, self.now);

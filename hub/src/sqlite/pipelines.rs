@@ -7,6 +7,7 @@ use bue_model::wire::Submission;
 use bue_model::{RunId, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
+use super::read_tx::ReadTx;
 use super::schema::insert_params;
 use super::state::run_state;
 use super::write_tx::WriteTx;
@@ -17,6 +18,82 @@ use crate::pipelines::{
     BatchSize, Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication,
     checked, shortened_params, view_of,
 };
+
+impl ReadTx<'_> {
+    /// Returns all pipelines by name.
+    pub(super) fn pipelines(&self) -> Result<Vec<PipelineSummary>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT name, version, script, published_at FROM pipeline
+             JOIN pipeline_version ON pipeline = name AND version = current ORDER BY name LIMIT ?1",
+        )?;
+        let pipelines = select.query_map([MAX_PIPELINES], |row| {
+            Ok(PipelineSummary {
+                name: row.get(0)?,
+                version: small(row.get(1)?),
+                script: row.get(2)?,
+                published_at: Timestamp(row.get(3)?),
+            })
+        })?;
+        Ok(pipelines.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns a pipeline with its versions and latest runs.
+    pub(super) fn pipeline(&self, name: &str) -> Result<Option<PipelineView>, HubError> {
+        let Some(current) = self.runnable(name)? else { return Ok(None) };
+        Ok(Some(view_of(name, &current, self.versions(name)?, self.runs_of(name)?)))
+    }
+
+    /// Returns the name of the pipeline of which this is a run.
+    pub(super) fn pipeline_of(&self, run: RunId) -> Result<Option<String>, HubError> {
+        let mut select =
+            self.db.prepare_cached("SELECT pipeline FROM run JOIN invocation ON invocation.run = key WHERE id = ?1")?;
+        Ok(select.query_row([run.0.as_bytes()], |row| row.get(0)).optional()?)
+    }
+
+    fn versions(&self, name: &str) -> Result<Vec<PipelineVersion>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT version, script, published_at FROM pipeline_version WHERE pipeline = ?1
+             ORDER BY version DESC LIMIT ?2",
+        )?;
+        let versions = select.query_map(params![name, MAX_VERSIONS], |row| {
+            Ok(PipelineVersion {
+                version: small(row.get(0)?),
+                script: row.get(1)?,
+                published_at: Timestamp(row.get(2)?),
+            })
+        })?;
+        Ok(versions.collect::<Result<_, _>>()?)
+    }
+
+    fn runs_of(&self, name: &str) -> Result<Vec<PipelineRun>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT id, invocation.version, run.state, run.created_at, finished_at, substr(params, 1, ?3) FROM invocation
+             JOIN run ON key = run WHERE pipeline = ?1 ORDER BY invocation.created_at DESC, run DESC LIMIT ?2",
+        )?;
+        let runs = select.query_map(params![name, MAX_RUNS, PARAMS_READ], |row| {
+            Ok(PipelineRun {
+                run: run_id(row.get(0)?),
+                version: small(row.get(1)?),
+                state: run_state(row.get(2)?)?,
+                created_at: Timestamp(row.get(3)?),
+                finished_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+                params: shortened_params(&row.get::<_, String>(5)?),
+            })
+        })?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the version of a pipeline that new runs get.
+    pub(super) fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT version, script, body FROM pipeline
+             JOIN pipeline_version ON pipeline = name AND version = current WHERE name = ?1",
+        )?;
+        let row = select.query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
+        let Some((version, script, body)) = row.optional()? else { return Ok(None) };
+        RunnableVersion::from_stored(version, script, &body).map(Some)
+    }
+}
 
 impl WriteTx<'_> {
     /// Adds a version, unless there is one with the same content, and makes it the one that new runs get.
@@ -87,80 +164,6 @@ impl WriteTx<'_> {
         let mut delete = self.db.prepare_cached("DELETE FROM invocation WHERE run = ?1 RETURNING pipeline")?;
         let pipeline: Option<String> = delete.query_row([key], |row| row.get(0)).optional()?;
         pipeline.map_or(Ok(()), |pipeline| self.delete_unused_versions(&pipeline))
-    }
-
-    /// Returns all pipelines by name.
-    pub(super) fn pipelines(&self) -> Result<Vec<PipelineSummary>, HubError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT name, version, script, published_at FROM pipeline
-             JOIN pipeline_version ON pipeline = name AND version = current ORDER BY name LIMIT ?1",
-        )?;
-        let pipelines = select.query_map([MAX_PIPELINES], |row| {
-            Ok(PipelineSummary {
-                name: row.get(0)?,
-                version: small(row.get(1)?),
-                script: row.get(2)?,
-                published_at: Timestamp(row.get(3)?),
-            })
-        })?;
-        Ok(pipelines.collect::<Result<_, _>>()?)
-    }
-
-    /// Returns a pipeline with its versions and latest runs.
-    pub(super) fn pipeline(&self, name: &str) -> Result<Option<PipelineView>, HubError> {
-        let Some(current) = self.runnable(name)? else { return Ok(None) };
-        Ok(Some(view_of(name, &current, self.versions(name)?, self.runs_of(name)?)))
-    }
-
-    /// Returns the name of the pipeline of which this is a run.
-    pub(super) fn pipeline_of(&self, run: RunId) -> Result<Option<String>, HubError> {
-        let mut select =
-            self.db.prepare_cached("SELECT pipeline FROM run JOIN invocation ON invocation.run = key WHERE id = ?1")?;
-        Ok(select.query_row([run.0.as_bytes()], |row| row.get(0)).optional()?)
-    }
-
-    fn versions(&self, name: &str) -> Result<Vec<PipelineVersion>, HubError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT version, script, published_at FROM pipeline_version WHERE pipeline = ?1
-             ORDER BY version DESC LIMIT ?2",
-        )?;
-        let versions = select.query_map(params![name, MAX_VERSIONS], |row| {
-            Ok(PipelineVersion {
-                version: small(row.get(0)?),
-                script: row.get(1)?,
-                published_at: Timestamp(row.get(2)?),
-            })
-        })?;
-        Ok(versions.collect::<Result<_, _>>()?)
-    }
-
-    fn runs_of(&self, name: &str) -> Result<Vec<PipelineRun>, HubError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT id, invocation.version, state, run.created_at, finished_at, substr(params, 1, ?3) FROM invocation
-             JOIN run ON key = run WHERE pipeline = ?1 ORDER BY invocation.created_at DESC, run DESC LIMIT ?2",
-        )?;
-        let runs = select.query_map(params![name, MAX_RUNS, PARAMS_READ], |row| {
-            Ok(PipelineRun {
-                run: run_id(row.get(0)?),
-                version: small(row.get(1)?),
-                state: run_state(row.get(2)?)?,
-                created_at: Timestamp(row.get(3)?),
-                finished_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
-                params: shortened_params(&row.get::<_, String>(5)?),
-            })
-        })?;
-        Ok(runs.collect::<Result<_, _>>()?)
-    }
-
-    /// Returns the version of a pipeline that new runs get.
-    pub(super) fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT version, script, body FROM pipeline
-             JOIN pipeline_version ON pipeline = name AND version = current WHERE name = ?1",
-        )?;
-        let row = select.query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
-        let Some((version, script, body)) = row.optional()? else { return Ok(None) };
-        RunnableVersion::from_stored(version, script, &body).map(Some)
     }
 
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.

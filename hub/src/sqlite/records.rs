@@ -6,6 +6,7 @@ use bue_model::history::HistorySample;
 use bue_model::{RunId, Timestamp};
 use rusqlite::params;
 
+use super::read_tx::ReadTx;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::columns::{run_id, signed, unsigned};
@@ -13,19 +14,7 @@ use crate::jobs::views::position::Position;
 use crate::records::audit::{AuditEntry, AuditList, AuditQuery, AuditRow};
 use crate::records::history::{TIERS, Tier};
 
-impl WriteTx<'_> {
-    /// Records a change.
-    pub(super) fn record_audit(&self, entry: &AuditEntry) -> Result<(), HubError> {
-        let AuditEntry { actor, role, action, run, .. } = entry;
-        let run = run.map(|run| *run.0.as_bytes());
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO audit (at, actor, role, action, target, run_id, has_run, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, EXISTS (SELECT 1 FROM run WHERE id = ?6), ?7)",
-        )?;
-        insert.execute(params![self.now, actor, role, action, entry.stored_target(), run, entry.stored_detail()])?;
-        Ok(())
-    }
-
+impl ReadTx<'_> {
     /// Returns a page of the audit.
     pub(super) fn audit_page(&self, query: &AuditQuery) -> Result<AuditList, HubError> {
         let request = query.rows('?');
@@ -42,6 +31,50 @@ impl WriteTx<'_> {
             })
         })?;
         Ok(query.page(rows, request.limit))
+    }
+
+    /// Returns the samples of a period, oldest first.
+    pub(super) fn history(
+        &self,
+        tier: Tier,
+        period: &RangeInclusive<Timestamp>,
+    ) -> Result<Vec<HistorySample>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT at, runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back
+             FROM history
+             WHERE interval_ms = ?1 AND at >= ?2 AND at <= ?3 ORDER BY at",
+        )?;
+        let rows = select.query_map(params![tier.interval_ms, period.start().0, period.end().0], |row| {
+            let count = |column| row.get(column).map(unsigned);
+            Ok(HistorySample {
+                at: Timestamp(row.get(0)?),
+                runs: count(1)?,
+                blocked: count(2)?,
+                available: count(3)?,
+                running: count(4)?,
+                completed: count(5)?,
+                failed: count(6)?,
+                cancelled: count(7)?,
+                workers: count(8)?,
+                delayed: count(9)?,
+                handed_back: count(10)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Records a change.
+    pub(super) fn record_audit(&self, entry: &AuditEntry) -> Result<(), HubError> {
+        let AuditEntry { actor, role, action, run, .. } = entry;
+        let run = run.map(|run| *run.0.as_bytes());
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO audit (at, actor, role, action, target, run_id, has_run, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, EXISTS (SELECT 1 FROM run WHERE id = ?6), ?7)",
+        )?;
+        insert.execute(params![self.now, actor, role, action, entry.stored_target(), run, entry.stored_detail()])?;
+        Ok(())
     }
 
     /// Notes that the run of entries is deleted, so that they are kept like those without a run.
@@ -104,35 +137,5 @@ impl WriteTx<'_> {
             delete.execute(params![interval, first.0, last.0])?;
         }
         Ok(())
-    }
-
-    /// Returns the samples of a period, oldest first.
-    pub(super) fn history(
-        &self,
-        tier: Tier,
-        period: &RangeInclusive<Timestamp>,
-    ) -> Result<Vec<HistorySample>, HubError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT at, runs, blocked, available, running, completed, failed, cancelled, workers, delayed, handed_back
-             FROM history
-             WHERE interval_ms = ?1 AND at >= ?2 AND at <= ?3 ORDER BY at",
-        )?;
-        let rows = select.query_map(params![tier.interval_ms, period.start().0, period.end().0], |row| {
-            let count = |column| row.get(column).map(unsigned);
-            Ok(HistorySample {
-                at: Timestamp(row.get(0)?),
-                runs: count(1)?,
-                blocked: count(2)?,
-                available: count(3)?,
-                running: count(4)?,
-                completed: count(5)?,
-                failed: count(6)?,
-                cancelled: count(7)?,
-                workers: count(8)?,
-                delayed: count(9)?,
-                handed_back: count(10)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
     }
 }

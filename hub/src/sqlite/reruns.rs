@@ -5,6 +5,7 @@ use bue_model::{BlobRef, Plan, RunId, RunState};
 use rusqlite::{OptionalExtension, params};
 
 use super::read::hint;
+use super::read_tx::ReadTx;
 use super::schema::insert_params;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
@@ -32,6 +33,40 @@ macro_rules! select_originals {
             $version
         )
     };
+}
+
+impl ReadTx<'_> {
+    /// Returns the plan of a run and its code.
+    fn plan_body(&self, key: i64) -> Result<(Plan, Vec<BlobRef>), HubError> {
+        let mut select = self.db.prepare_cached("SELECT body FROM plan WHERE run = ?1")?;
+        let body: Vec<u8> = select.query_row([key], |row| row.get(0))?;
+        from_postcard(&body)
+    }
+
+    /// Returns the plan of a run.
+    pub(super) fn stored_plan(&self, id: RunId) -> Result<Option<StoredPlan>, HubError> {
+        let Some(key) = self.run_key(id)? else { return Ok(None) };
+        let (plan, code) = self.plan_body(key)?;
+        let mut name = self.db.prepare_cached("SELECT name FROM run WHERE key = ?1")?;
+        let mut pipeline = self.db.prepare_cached("SELECT pipeline, version FROM invocation WHERE run = ?1")?;
+        let mut rerun = self.db.prepare_cached("SELECT original, request FROM rerun WHERE run = ?1")?;
+        Ok(Some(StoredPlan {
+            name: name.query_row([key], |row| row.get(0))?,
+            plan,
+            code,
+            pipeline: pipeline.query_row([key], |row| Ok((row.get(0)?, small(row.get(1)?)))).optional()?,
+            rerun: rerun.query_row([key], |row| Ok((run_id(row.get(0)?), row.get(1)?))).optional()?,
+        }))
+    }
+
+    /// Returns the run that a rerun repeats.
+    pub(super) fn original_of(&self, key: i64) -> Result<Option<Original>, HubError> {
+        let mut select = self.db.prepare_cached("SELECT first, version, reusable FROM rerun WHERE run = ?1")?;
+        let original = select.query_row([key], |row| {
+            Ok(Original { first: row.get(0)?, version: row.get(1)?, reusable: NodeSet::from_bytes(row.get(2)?) })
+        });
+        Ok(original.optional()?)
+    }
 }
 
 impl WriteTx<'_> {
@@ -94,38 +129,6 @@ impl WriteTx<'_> {
             true => Ok(key),
             false => Err(HubError::OtherRerun(rerun.run)),
         }
-    }
-
-    /// Returns the plan of a run and its code.
-    fn plan_body(&self, key: i64) -> Result<(Plan, Vec<BlobRef>), HubError> {
-        let mut select = self.db.prepare_cached("SELECT body FROM plan WHERE run = ?1")?;
-        let body: Vec<u8> = select.query_row([key], |row| row.get(0))?;
-        from_postcard(&body)
-    }
-
-    /// Returns the plan of a run.
-    pub(super) fn stored_plan(&self, id: RunId) -> Result<Option<StoredPlan>, HubError> {
-        let Some(key) = self.run_key(id)? else { return Ok(None) };
-        let (plan, code) = self.plan_body(key)?;
-        let mut name = self.db.prepare_cached("SELECT name FROM run WHERE key = ?1")?;
-        let mut pipeline = self.db.prepare_cached("SELECT pipeline, version FROM invocation WHERE run = ?1")?;
-        let mut rerun = self.db.prepare_cached("SELECT original, request FROM rerun WHERE run = ?1")?;
-        Ok(Some(StoredPlan {
-            name: name.query_row([key], |row| row.get(0))?,
-            plan,
-            code,
-            pipeline: pipeline.query_row([key], |row| Ok((row.get(0)?, small(row.get(1)?)))).optional()?,
-            rerun: rerun.query_row([key], |row| Ok((run_id(row.get(0)?), row.get(1)?))).optional()?,
-        }))
-    }
-
-    /// Returns the run that a rerun repeats.
-    pub(super) fn original_of(&self, key: i64) -> Result<Option<Original>, HubError> {
-        let mut select = self.db.prepare_cached("SELECT first, version, reusable FROM rerun WHERE run = ?1")?;
-        let original = select.query_row([key], |row| {
-            Ok(Original { first: row.get(0)?, version: row.get(1)?, reusable: NodeSet::from_bytes(row.get(2)?) })
-        });
-        Ok(original.optional()?)
     }
 
     /// Returns the runs on whose behalf blobs of reruns may be in the bucket.

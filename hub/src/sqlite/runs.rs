@@ -97,8 +97,6 @@ impl WriteTx<'_> {
         ] {
             self.db.prepare_cached(delete)?.execute([key])?;
         }
-        // the next run may get this key
-        self.state.runs.clear();
         self.grown.extend(fan_outs.iter().map(|fan_out| fan_out.id));
         self.pending_notifications.runs.insert(id);
         Ok(())

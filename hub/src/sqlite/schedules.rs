@@ -10,6 +10,7 @@ use bue_model::schedule::{
 use bue_model::{RunId, RunState, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
+use super::read_tx::ReadTx;
 use super::state::run_state;
 use super::write_tx::WriteTx;
 use crate::error::{HubError, MAX_SCHEDULES};
@@ -32,6 +33,79 @@ struct Stored {
     name: String,
     spec: ScheduleSpec,
     progress: Progress,
+}
+
+impl ReadTx<'_> {
+    /// Returns a page of the schedules, by name.
+    pub(super) fn schedules(&self, after: &str, limit: u32) -> Result<SchedulePage, HubError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let mut select = self
+            .db
+            .prepare_cached("SELECT name, spec, progress FROM schedule WHERE name > ?1 ORDER BY name LIMIT ?2")?;
+        let rows = select.query_map(params![after, limit + 1], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut rows: Vec<(String, String, String)> = rows.collect::<Result<_, _>>()?;
+        let has_more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| has_more).map(|(name, ..)| name.clone());
+        let views = rows.into_iter().map(|(name, spec, progress)| {
+            let stored = Stored::read(name, &spec, &progress)?;
+            let last_run = self.last_run(&stored.progress)?;
+            Ok(view_of(stored.name, &stored.spec, &stored.progress, NEXT_IN_LIST, (last_run, None)))
+        });
+        Ok(SchedulePage { schedules: views.collect::<Result<_, HubError>>()?, next })
+    }
+
+    /// Returns a schedule.
+    pub(super) fn schedule(&self, name: &str) -> Result<Option<ScheduleView>, HubError> {
+        let Some(stored) = self.stored_schedule(name)? else { return Ok(None) };
+        let runs = (self.last_run(&stored.progress)?, Some(self.recent_runs(name)?));
+        Ok(Some(view_of(stored.name, &stored.spec, &stored.progress, MAX_NEXT, runs)))
+    }
+
+    /// Returns the latest runs of a schedule, by their due times.
+    pub(super) fn schedule_runs(&self, name: &str, limit: u32) -> Result<Vec<ScheduledRun>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT id, state, due FROM schedule_run JOIN run ON key = run WHERE schedule = ?1
+                 ORDER BY due DESC, key DESC LIMIT ?2",
+        )?;
+        let rows = select.query_map(params![name, i64::from(limit).clamp(1, MAX_RECENT)], |row| {
+            Ok(ScheduledRun { run: run_id(row.get(0)?), state: run_state(row.get(1)?)?, due: Timestamp(row.get(2)?) })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn last_run(&self, progress: &Progress) -> Result<Option<ScheduledRun>, HubError> {
+        let Some((run, due)) = progress.last_run.zip(progress.last_due) else { return Ok(None) };
+        let state = self.state_of(run)?;
+        Ok(state.map(|state| ScheduledRun { run, state, due: Timestamp(due) }))
+    }
+
+    /// Returns the state of a run; `None` if it does not exist.
+    fn state_of(&self, run: RunId) -> Result<Option<RunState>, HubError> {
+        let mut select = self.db.prepare_cached("SELECT state FROM run WHERE id = ?1")?;
+        Ok(select.query_row([run.0.as_bytes()], |row| run_state(row.get(0)?)).optional()?)
+    }
+
+    fn recent_runs(&self, name: &str) -> Result<RunCounts, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT state, count(*) FROM (SELECT state FROM schedule_run JOIN run ON key = run WHERE schedule = ?1
+                 ORDER BY due DESC LIMIT ?2) GROUP BY state",
+        )?;
+        let rows = select.query_map(params![name, MAX_RECENT], |row| Ok((run_state(row.get(0)?)?, row.get(1)?)))?;
+        let mut counts = RunCounts::default();
+        for row in rows {
+            let (state, runs): (RunState, i64) = row?;
+            counts.add(state, unsigned(runs));
+        }
+        Ok(counts)
+    }
+
+    fn stored_schedule(&self, name: &str) -> Result<Option<Stored>, HubError> {
+        let mut select = self.db.prepare_cached("SELECT spec, progress FROM schedule WHERE name = ?1")?;
+        let row = select.query_row([name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+        let Some((spec, progress)) = row.optional()? else { return Ok(None) };
+        Stored::read(name.to_owned(), &spec, &progress).map(Some)
+    }
 }
 
 impl WriteTx<'_> {
@@ -145,70 +219,6 @@ impl WriteTx<'_> {
     pub(super) fn delete_scheduled(&self, key: i64) -> Result<(), HubError> {
         self.db.prepare_cached("DELETE FROM schedule_run WHERE run = ?1")?.execute([key])?;
         Ok(())
-    }
-
-    /// Returns a page of the schedules, by name.
-    pub(super) fn schedules(&self, after: &str, limit: u32) -> Result<SchedulePage, HubError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        let mut select = self
-            .db
-            .prepare_cached("SELECT name, spec, progress FROM schedule WHERE name > ?1 ORDER BY name LIMIT ?2")?;
-        let rows = select.query_map(params![after, limit + 1], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let mut rows: Vec<(String, String, String)> = rows.collect::<Result<_, _>>()?;
-        let has_more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next = rows.last().filter(|_| has_more).map(|(name, ..)| name.clone());
-        let views = rows.into_iter().map(|(name, spec, progress)| {
-            let stored = Stored::read(name, &spec, &progress)?;
-            let last_run = self.last_run(&stored.progress)?;
-            Ok(view_of(stored.name, &stored.spec, &stored.progress, NEXT_IN_LIST, (last_run, None)))
-        });
-        Ok(SchedulePage { schedules: views.collect::<Result<_, HubError>>()?, next })
-    }
-
-    /// Returns a schedule.
-    pub(super) fn schedule(&self, name: &str) -> Result<Option<ScheduleView>, HubError> {
-        let Some(stored) = self.stored_schedule(name)? else { return Ok(None) };
-        let runs = (self.last_run(&stored.progress)?, Some(self.recent_runs(name)?));
-        Ok(Some(view_of(stored.name, &stored.spec, &stored.progress, MAX_NEXT, runs)))
-    }
-
-    /// Returns the latest runs of a schedule, by their due times.
-    pub(super) fn schedule_runs(&self, name: &str, limit: u32) -> Result<Vec<ScheduledRun>, HubError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT id, state, due FROM schedule_run JOIN run ON key = run WHERE schedule = ?1
-                 ORDER BY due DESC, key DESC LIMIT ?2",
-        )?;
-        let rows = select.query_map(params![name, i64::from(limit).clamp(1, MAX_RECENT)], |row| {
-            Ok(ScheduledRun { run: run_id(row.get(0)?), state: run_state(row.get(1)?)?, due: Timestamp(row.get(2)?) })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    fn last_run(&self, progress: &Progress) -> Result<Option<ScheduledRun>, HubError> {
-        let Some((run, due)) = progress.last_run.zip(progress.last_due) else { return Ok(None) };
-        let state = self.state_of(run)?;
-        Ok(state.map(|state| ScheduledRun { run, state, due: Timestamp(due) }))
-    }
-
-    /// Returns the state of a run; `None` if it does not exist.
-    fn state_of(&self, run: RunId) -> Result<Option<RunState>, HubError> {
-        let mut select = self.db.prepare_cached("SELECT state FROM run WHERE id = ?1")?;
-        Ok(select.query_row([run.0.as_bytes()], |row| run_state(row.get(0)?)).optional()?)
-    }
-
-    fn recent_runs(&self, name: &str) -> Result<RunCounts, HubError> {
-        let mut select = self.db.prepare_cached(
-            "SELECT state, count(*) FROM (SELECT state FROM schedule_run JOIN run ON key = run WHERE schedule = ?1
-                 ORDER BY due DESC LIMIT ?2) GROUP BY state",
-        )?;
-        let rows = select.query_map(params![name, MAX_RECENT], |row| Ok((run_state(row.get(0)?)?, row.get(1)?)))?;
-        let mut counts = RunCounts::default();
-        for row in rows {
-            let (state, runs): (RunState, i64) = row?;
-            counts.add(state, unsigned(runs));
-        }
-        Ok(counts)
     }
 
     /// Starts a run of a schedule at the request of a user. A run that exists is left as it is.
@@ -358,13 +368,6 @@ impl WriteTx<'_> {
         )?;
         upsert.execute(params![name, spec.to_text(), progress.to_text()?, turn_at])?;
         Ok(())
-    }
-
-    fn stored_schedule(&self, name: &str) -> Result<Option<Stored>, HubError> {
-        let mut select = self.db.prepare_cached("SELECT spec, progress FROM schedule WHERE name = ?1")?;
-        let row = select.query_row([name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-        let Some((spec, progress)) = row.optional()? else { return Ok(None) };
-        Stored::read(name.to_owned(), &spec, &progress).map(Some)
     }
 
     fn expect_schedule(&self, name: &str) -> Result<Stored, HubError> {

@@ -356,6 +356,9 @@ CREATE TABLE step_usage (
 -- the next key of a run: a key of a deleted run is not used again
 ALTER TABLE sequence ADD COLUMN next_run INTEGER NOT NULL DEFAULT 1;
 UPDATE sequence SET next_run = (SELECT coalesce(max(key), 0) + 1 FROM run);
+ALTER TABLE invocation ADD COLUMN state INTEGER NOT NULL DEFAULT 0; -- that of the run
+UPDATE invocation SET state = (SELECT state FROM run WHERE key = invocation.run);
+CREATE INDEX invocation_state ON invocation (pipeline, state, created_at, run);
 ALTER TABLE history ADD COLUMN delayed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN handed_back INTEGER NOT NULL DEFAULT 0;
 ";

@@ -63,6 +63,8 @@ impl WriteTx<'_> {
         for (key, (state, finished_at)) in &changes.run_states {
             let mut update = self.db.prepare_cached("UPDATE run SET state = ?2, finished_at = ?3 WHERE key = ?1")?;
             update.execute(params![key, run_state_to_code(*state), finished_at])?;
+            let mut update = self.db.prepare_cached("UPDATE invocation SET state = ?2 WHERE run = ?1")?;
+            update.execute([*key, run_state_to_code(*state)])?;
             if matches!(state, RunState::Completed | RunState::Cancelled) {
                 self.delete_rates(*key)?;
             }

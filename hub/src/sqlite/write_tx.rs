@@ -2,39 +2,25 @@
 //! what they share.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
 
-use bue_model::{BlobRef, NodeId, Plan, RunId, RunState, Timestamp};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use bue_model::{RunId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::state::run_state;
+use super::read_tx::ReadTx;
 use super::writer_state::WriterState;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::{ChangeResult, ChangeSet, Evaluation, ReadAhead, evaluate};
 use crate::jobs::changes::pending_notifications::{MAX_ROUND_BATCHES, PendingNotifications};
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
-use crate::jobs::columns::{from_postcard, run_id};
+use crate::jobs::columns::run_id;
 use crate::jobs::counts::step_counts::CountChanges;
-use crate::jobs::graph::{BlockIndex, Graph};
-use crate::jobs::instance::{FanOut, Instance, MAX_ID, Run, enclosing_instance, missing_fan_out};
-use crate::jobs::views::row_query::{RowQuery, SqlParam};
-use crate::pipelines::with_values;
+use crate::jobs::instance::MAX_ID;
+use crate::jobs::run_cache::RunCache;
 
-/// Columns of `fanout`, in the order of [`read_fan_out`].
-macro_rules! select_fan_outs {
-    ($condition:literal) => {
-        concat!(
-            "SELECT id, run, node, outer, source, first, stride, count, expanded, settled, failed FROM fanout WHERE ",
-            $condition
-        )
-    };
-}
-pub(super) use select_fan_outs;
-
-/// One request at work: the database, what is cached of it, the time, and what is to be done before the transaction ends.
+/// One request at work: what it can read, the state of the writer, the time, and what is to be done before the transaction ends.
 pub(super) struct WriteTx<'a> {
-    pub(super) db: &'a Connection,
+    read: ReadTx<'a>,
     pub(super) state: &'a mut WriterState,
     pub(super) now: i64,
     pub(super) counts: CountChanges,
@@ -52,15 +38,34 @@ pub(super) struct Finished {
     pub(super) grown: BTreeSet<i64>,
 }
 
+impl<'a> Deref for WriteTx<'a> {
+    type Target = ReadTx<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.read
+    }
+}
+
+impl DerefMut for WriteTx<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.read
+    }
+}
+
 impl<'a> WriteTx<'a> {
     /// Begins a request in an open transaction.
-    pub(super) fn new(db: &'a Connection, state: &'a mut WriterState, now: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        db: &'a Connection,
+        runs: &'a mut RunCache,
+        state: &'a mut WriterState,
+        now: Option<Timestamp>,
+    ) -> Self {
         if let Some(now) = now {
             state.now = now.0;
         }
         let now = state.now;
         Self {
-            db,
+            read: ReadTx { db, runs },
             state,
             now,
             counts: CountChanges::default(),
@@ -120,39 +125,9 @@ impl<'a> WriteTx<'a> {
         Ok(Finished { pending_notifications: self.pending_notifications, grown: self.grown })
     }
 
-    /// Returns a run by its key.
-    pub(super) fn run(&mut self, key: i64) -> Result<Arc<Run>, HubError> {
-        if let Some(run) = self.state.runs.get(key) {
-            return Ok(run);
-        }
-        let mut select = self.db.prepare_cached(
-            "SELECT run.id, run.first, plan.body FROM run JOIN plan ON plan.run = run.key WHERE run.key = ?1",
-        )?;
-        let row = select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
-        let (id, first, body): ([u8; 16], _, _) =
-            row.optional()?.ok_or_else(|| HubError::damaged(format!("run {key} has no plan")))?;
-        let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(&body)?;
-        let (graph, original) = (Graph::new(with_values(plan)?, code)?, self.original_of(key)?);
-        let run = Arc::new(Run { key, id: run_id(id), first, graph, original });
-        self.state.runs.insert(run.clone());
-        Ok(run)
-    }
-
-    /// Returns the key of a run.
-    pub(super) fn run_key(&self, run: RunId) -> Result<Option<i64>, HubError> {
-        let mut select = self.db.prepare_cached("SELECT key FROM run WHERE id = ?1")?;
-        Ok(select.query_row([run.0.as_bytes()], |row| row.get(0)).optional()?)
-    }
-
     /// Returns the key of a run that a user named.
     pub(super) fn expect_run(&self, run: RunId) -> Result<i64, HubError> {
         self.run_key(run)?.ok_or(HubError::RunNotFound(run))
-    }
-
-    /// Returns the state of a run.
-    pub(super) fn run_state(&self, key: i64) -> Result<RunState, HubError> {
-        let mut select = self.db.prepare_cached("SELECT state FROM run WHERE key = ?1")?;
-        Ok(select.query_row([key], |row| run_state(row.get(0)?))?)
     }
 
     /// Allocates the key of a run, which was never used before.
@@ -170,58 +145,4 @@ impl<'a> WriteTx<'a> {
         let next: Option<i64> = update.query_row(params![count, MAX_ID], |row| row.get(0)).optional()?;
         next.map(|next| next - count).ok_or_else(|| HubError::damaged("the ids are used up"))
     }
-
-    /// Returns a fan-out that has started.
-    pub(super) fn fan_out(&self, id: i64) -> Result<Option<FanOut>, HubError> {
-        let mut select = self.db.prepare_cached(select_fan_outs!("id = ?1"))?;
-        Ok(select.query_row([id], read_fan_out).optional()?)
-    }
-
-    /// Returns a fan-out that must have started, because rounds of it exist.
-    pub(super) fn require_fan_out(&self, id: i64) -> Result<FanOut, HubError> {
-        self.fan_out(id)?.ok_or_else(|| missing_fan_out(id))
-    }
-
-    /// Returns the fan-outs of a run that have started.
-    pub(super) fn fan_outs_of(&self, run: i64) -> Result<Vec<FanOut>, HubError> {
-        let mut select = self.db.prepare_cached(select_fan_outs!("run = ?1"))?;
-        Ok(select.query_map([run], read_fan_out)?.collect::<Result<_, _>>()?)
-    }
-
-    /// Returns the rows of a query.
-    pub(super) fn rows<T>(
-        &self,
-        query: &RowQuery,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, HubError> {
-        let params = query.params.iter().map(|param| match param {
-            SqlParam::Int(number) => Value::Integer(*number),
-            SqlParam::Text(text) => Value::Text(text.clone()),
-            SqlParam::Run(run) => Value::Blob(run.0.as_bytes().to_vec()),
-        });
-        let mut select = self.db.prepare_cached(&query.sql)?;
-        Ok(select.query_map(params_from_iter(params), read)?.collect::<Result<_, _>>()?)
-    }
-
-    /// Returns the instance of `block` that contains `from`: `from` itself, or one around it.
-    pub(super) fn enclosing(&self, run: &Run, from: Instance, block: BlockIndex) -> Result<Instance, HubError> {
-        enclosing_instance(run, from, block, |id| self.require_fan_out(id))
-    }
-}
-
-/// Reads a row of [`select_fan_outs!`].
-pub(super) fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
-    Ok(FanOut {
-        id: row.get(0)?,
-        run: row.get(1)?,
-        node: NodeId(row.get(2)?),
-        outer: row.get(3)?,
-        source: row.get(4)?,
-        first: row.get(5)?,
-        stride: row.get(6)?,
-        count: row.get(7)?,
-        expanded: row.get(8)?,
-        settled: row.get(9)?,
-        failed: row.get(10)?,
-    })
 }

@@ -1,10 +1,10 @@
-//! [`Writer`]: the thread that owns the database (group commit). Requests that wait together share one transaction, each behind
+//! [`Writer`]: the thread that changes the database (group commit). Requests that wait together share one transaction, each behind
 //! a savepoint, and are answered after the commit: one fsync for all of them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use bue_model::Timestamp;
@@ -14,9 +14,12 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
+use super::file_lock::FileLock;
+use super::readers::ReaderThreads;
 use super::write_tx::{Finished, WriteTx};
 use super::writer_state::WriterState;
 use crate::error::HubError;
+use crate::jobs::run_cache::RunCache;
 use crate::notifications::Notifications;
 use crate::store::StoreFuture;
 
@@ -30,7 +33,8 @@ const MAX_GROUP_ROWS: u64 = 4_000;
 
 /// Pages in the write-ahead log that start a checkpoint when no request waits: four megabytes.
 const CHECKPOINT_PAGES: i32 = 1_000;
-/// Pages that start a checkpoint although requests wait. To recover a log of this size after a crash takes a moment.
+/// Pages that start a checkpoint although requests wait, and although readers are at work. To recover a log of this size after a
+/// crash takes a moment.
 const FORCED_CHECKPOINT_PAGES: i32 = 8_000;
 
 /// Answers a request: with its result, or with the error of the commit.
@@ -48,6 +52,7 @@ struct Outcome {
 /// What a transaction works on.
 struct TxContext<'a> {
     db: &'a Connection,
+    runs: &'a mut RunCache,
     state: &'a mut WriterState,
 }
 
@@ -56,8 +61,14 @@ struct TxContext<'a> {
 pub(super) struct Writer(Sender<Request>);
 
 impl Writer {
-    /// Starts the thread. It ends, and closes the database, when the last `Writer` is gone and all requests are answered.
-    pub(super) fn start(mut db: Connection, notifications: Arc<Notifications>) -> std::io::Result<Self> {
+    /// Starts the thread. When the last `Writer` is gone and all requests are answered, it waits for the readers to end, closes the
+    /// database, and ends.
+    pub(super) fn start(
+        mut db: Connection,
+        notifications: Arc<Notifications>,
+        readers: ReaderThreads,
+        lock: Option<FileLock>,
+    ) -> std::io::Result<Self> {
         let (queue, requests) = channel(QUEUE_CAPACITY);
         let log_pages = Arc::new(AtomicI32::new(0));
         let counter = log_pages.clone();
@@ -68,8 +79,13 @@ impl Writer {
         }));
         hook.map_err(std::io::Error::other)?;
         let thread = std::thread::Builder::new().name("bue-store".to_owned());
-        let (state, waiting) = Default::default();
-        thread.spawn(move || WriterLoop { db, state, requests, waiting, notifications, log_pages }.run())?;
+        let checkpoints = Checkpoints { log_pages, done: 0, gate: readers.gate.clone() };
+        let (runs, state, waiting) = Default::default();
+        thread.spawn(move || {
+            WriterLoop { db, runs, state, requests, waiting, notifications, checkpoints }.run(readers);
+            // the connections are closed
+            drop(lock);
+        })?;
         Ok(Self(queue))
     }
 
@@ -99,16 +115,16 @@ impl Writer {
 
 /// Carries out one request, and everything that follows from it, behind a savepoint.
 fn execute_in_savepoint<T>(
-    TxContext { db, state }: TxContext<'_>,
+    TxContext { db, runs, state }: TxContext<'_>,
     now: Option<Timestamp>,
     request: impl FnOnce(&mut WriteTx<'_>) -> Result<T, HubError>,
 ) -> Result<(T, Finished), HubError> {
     db.prepare_cached("SAVEPOINT request")?.execute([])?;
-    let mut tx = WriteTx::new(db, state, now);
+    let mut tx = WriteTx::new(db, runs, state, now);
     let result = request(&mut tx).and_then(|value| Ok((value, tx.finish()?)));
     if result.is_err() && !db.is_autocommit() {
         db.prepare_cached("ROLLBACK TO request")?.execute([])?;
-        state.runs.clear();
+        runs.clear();
     }
     if !db.is_autocommit() {
         db.prepare_cached("RELEASE request")?.execute([])?;
@@ -131,38 +147,66 @@ fn unexpanded_fan_outs(db: &Connection) -> Result<BTreeSet<i64>, HubError> {
 
 struct WriterLoop {
     db: Connection,
+    /// Cleared after a rollback, because a key that was not committed is given to another run.
+    runs: RunCache,
     state: WriterState,
     requests: Receiver<Request>,
     /// Requests that were received and had no room in the transaction.
     waiting: VecDeque<Request>,
     notifications: Arc<Notifications>,
-    /// Pages in the write-ahead log.
+    checkpoints: Checkpoints,
+}
+
+/// When the write-ahead log is copied into the database, so that it starts over.
+struct Checkpoints {
+    /// Pages in the log.
     log_pages: Arc<AtomicI32>,
+    /// Pages in it when it was copied last.
+    done: i32,
+    /// Keeps readers out.
+    gate: Arc<RwLock<()>>,
+}
+
+impl Checkpoints {
+    /// Copies the log if it is long, unless somebody reads. If the log gets too long because somebody always does, waits for the
+    /// readers, of whom none goes on before the checkpoint.
+    ///
+    /// A reader keeps what was committed since its beginning from being copied. The other part would be copied without being synced, and
+    /// if a later sync failed, the database would have a part of it after a power cut, and the log nothing.
+    fn run(&mut self, db: &Connection, is_idle: bool) {
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        if pages < self.done {
+            self.done = 0;
+        }
+        let is_forced = pages >= FORCED_CHECKPOINT_PAGES;
+        if pages - self.done < CHECKPOINT_PAGES || !(is_idle || is_forced) {
+            return;
+        }
+        let no_readers = match is_forced {
+            true => Some(self.gate.write().unwrap_or_else(PoisonError::into_inner)),
+            false => self.gate.try_write().ok(),
+        };
+        let Some(_no_readers) = no_readers else { return };
+        self.done = pages;
+        if let Err(error) = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            // nothing is lost: it is in the log, and a later checkpoint copies it
+            tracing::debug!(%error, "failed to checkpoint the database");
+        }
+    }
 }
 
 impl WriterLoop {
-    fn run(mut self) {
+    fn run(mut self, readers: ReaderThreads) {
         match unexpanded_fan_outs(&self.db) {
             Ok(growing) => self.state.growing = growing,
             Err(error) => tracing::error!(%error, "failed to find the loops with rounds to start"),
         }
         while self.receive().is_continue() {
             let is_idle = self.run_transaction();
-            self.checkpoint(is_idle);
+            self.checkpoints.run(&self.db, is_idle);
         }
-    }
-
-    /// Copies the write-ahead log into the database if it is long, so that it starts over.
-    fn checkpoint(&self, is_idle: bool) {
-        let pages = self.log_pages.load(Ordering::Relaxed);
-        if pages < CHECKPOINT_PAGES || (pages < FORCED_CHECKPOINT_PAGES && !is_idle) {
-            return;
-        }
-        self.log_pages.store(0, Ordering::Relaxed);
-        if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            // nothing is lost: it is in the log, and a later checkpoint copies it
-            tracing::debug!(%error, "failed to checkpoint the database");
-        }
+        // the last connection that is closed leaves no log behind
+        readers.join();
     }
 
     /// Waits for a request, unless there is something to do already, and receives all others that are in the queue.
@@ -190,7 +234,8 @@ impl WriterLoop {
         let mut transaction = self.execute("BEGIN IMMEDIATE");
         let end = self.db.total_changes() + MAX_GROUP_ROWS;
         while let Some(request) = self.waiting.pop_front() {
-            let context = transaction.is_ok().then_some(TxContext { db: &self.db, state: &mut self.state });
+            let context =
+                transaction.is_ok().then_some(TxContext { db: &self.db, runs: &mut self.runs, state: &mut self.state });
             let Outcome { finished, reply } = request(context);
             all.extend(finished);
             replies.push(reply);
@@ -232,7 +277,7 @@ impl WriterLoop {
 
     /// Instantiates rounds of a fan-out that had no room in the transaction before.
     fn grow(&mut self, id: i64) -> Finished {
-        let context = TxContext { db: &self.db, state: &mut self.state };
+        let context = TxContext { db: &self.db, runs: &mut self.runs, state: &mut self.state };
         match execute_in_savepoint(context, None, |tx| tx.grow(id)) {
             Ok(((), finished)) => finished,
             Err(error) => {
@@ -245,7 +290,7 @@ impl WriterLoop {
 
     fn roll_back(&mut self, commit_error: &str) {
         tracing::error!(error = commit_error, "failed to commit a transaction");
-        self.state.runs.clear();
+        self.runs.clear();
         if !self.db.is_autocommit()
             && let Err(error) = self.db.execute_batch("ROLLBACK")
         {
@@ -295,7 +340,7 @@ mod tests {
         let commits = commits.clone();
         let refuse = move || commits.fetch_add(1, Ordering::SeqCst) >= allowed;
         db.commit_hook(Some(refuse)).expect("a hook");
-        Writer::start(db, Arc::default()).expect("a thread")
+        Writer::start(db, Arc::default(), ReaderThreads::default(), None).expect("a thread")
     }
 
     /// Writes a number where every test can find it.

@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::jobs::leasing::expiry::LeaseExtensions;
-use crate::jobs::run_cache::RunCache;
 
-/// Caches and soft state.
+/// Soft state.
 #[derive(Debug, Default)]
 pub(super) struct WriterState {
-    /// Cleared after a rollback, because a key may be given to another run.
-    pub(super) runs: RunCache,
     /// Extended leases that are not written.
     pub(super) extensions: LeaseExtensions,
     /// Leases granted so far to workers that ask for a share of the last jobs; decides which ones go to the jobs that would be served last.

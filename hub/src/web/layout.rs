@@ -7,8 +7,12 @@ use maud::{DOCTYPE, Markup, html};
 use crate::auth::role::Permission;
 use crate::http::reply::{Body, typed};
 use crate::web::assets::{icon_path, module_path, style_path, version};
+use crate::web::parts::texts::{text, visible};
 use crate::web::theme::Theme;
 use crate::web::visit::Visit;
+
+/// Characters of a title in a tab.
+const MAX_TAB_TITLE: usize = 100;
 
 /// A part of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +135,15 @@ impl Page {
     }
 
     fn render(&self, visit: &Visit) -> Markup {
+        let title: String = self.title.chars().take(MAX_TAB_TITLE).collect();
         let tab = match self.failures {
-            0 => format!("{} · bue", self.title),
-            failures => format!("({failures}) {} · bue", self.title),
+            0 => format!("{} · bue", visible(&title)),
+            failures => format!("({failures}) {} · bue", visible(&title)),
         };
         let (live, run) = match self.live {
             Live::Never => ("never", None),
+            // events are for those who may read all runs
+            Live::AnyRun | Live::Run(_) if !visit.may(Permission::Read) => ("slow", None),
             Live::AnyRun => ("runs", None),
             Live::Run(run) => ("run", Some(run.to_string())),
         };
@@ -172,10 +179,10 @@ impl Page {
                 main #main tabindex="-1" {
                     @if !self.trail.is_empty() {
                         nav.trail aria-label="Position" {
-                            @for (label, path) in &self.trail { a href=(path) { (label) } span aria-hidden="true" { "/" } }
+                            @for (label, path) in &self.trail { a href=(path) { (visible(label)) } span aria-hidden="true" { "/" } }
                         }
                     }
-                    header.heading { h1 { (self.title) } div.tools { (self.tools) } }
+                    header.heading { h1 { (text(&self.title)) } div.tools { (self.tools) } }
                     (self.body)
                 }
                 (keys_help())

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::api::sessions::{holder, later, random_number};
 use crate::auth::access::Principal;
-use crate::auth::browser::expect_own_page;
+use crate::auth::browser::{expect_own_page, is_followed_link};
 use crate::auth::session::{Seal, SealPurpose};
 use crate::http::reply::{Body, ErrorReply};
 use crate::http::server::Peer;
@@ -27,6 +27,8 @@ enum Notice {
     None,
     WrongToken,
     WrongCode,
+    /// Another site has the link with the code: it may want the visitor to work under somebody else's token.
+    ForeignLink,
     /// The address has to wait.
     TooMany(Duration),
 }
@@ -39,6 +41,9 @@ pub(super) async fn login_form(visit: &Visit, limiter: &LoginLimiter) -> Result<
         return Ok(see_other(next, StatusCode::SEE_OTHER));
     }
     match query.raw("code") {
+        Some(_) if is_followed_link(&visit.head.headers) => {
+            Ok(refused(visit, next, &Notice::ForeignLink, StatusCode::FORBIDDEN))
+        }
         Some(code) => log_in_with_code(visit, limiter, code).await,
         None => Ok(form_page(next, &Notice::None).into_response(visit)),
     }
@@ -159,6 +164,9 @@ fn notice_text(notice: &Notice) -> Markup {
         }
         Notice::WrongCode => {
             "The code of this link was used already, or is older than a minute. Type `bue web` for a new one.".to_owned()
+        }
+        Notice::ForeignLink => {
+            "This link came from another site, so it was not used. If it is yours, copy it into the address bar.".to_owned()
         }
         Notice::TooMany(wait) => {
             format!("There were several wrong tokens from your address. Try again in {} s, or use `bue web`.", wait.as_secs() + 1)

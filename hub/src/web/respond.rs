@@ -73,7 +73,7 @@ impl Dashboard {
         context: &mut RequestContext<'_>,
     ) -> Result<Response<Body>, ErrorReply> {
         // the page that follows loads itself once more, as a page of this site
-        if head.method == Method::GET && is_followed_link(&head.headers) {
+        if head.method == Method::GET && head.uri.path() != "/login" && is_followed_link(&head.headers) {
             return Ok(Page::bounce().into_response(&Visit::new(&self.hub, head, None)));
         }
         context.session = session_of(&self.hub, &head.headers).await?;

@@ -6,7 +6,7 @@ use http::request::Parts;
 use crate::api::hub::Hub;
 use crate::auth::access::Principal;
 use crate::auth::role::Permission;
-use crate::http::request::decoded_pairs;
+use crate::web::form::Form;
 use crate::web::theme::Theme;
 
 /// A request for a page, after its permission was checked.
@@ -35,10 +35,9 @@ impl Visit {
         self.head.uri.query()
     }
 
-    /// The first value of a parameter of the query; empty if there is none, or it cannot be decoded.
+    /// The first value of a parameter of the query; empty if there is none.
     pub(super) fn parameter(&self, name: &str) -> String {
-        let pairs = decoded_pairs(self.query()).unwrap_or_default();
-        pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.replace('+', " ")).unwrap_or_default()
+        Form::parse(self.query().unwrap_or_default().as_bytes()).text(name).to_owned()
     }
 
     /// The path and the query, to come back to.

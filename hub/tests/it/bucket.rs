@@ -31,6 +31,8 @@ struct TestBucket {
     now: Arc<AtomicI64>,
     /// How often a test tries to hit a race. Fewer on S3, where the test server reads every object to list some.
     rounds: u32,
+    /// Bytes of the longest name of a value. The test server stores an object's name in a file's name, twice.
+    max_name: usize,
 }
 
 impl TestBucket {
@@ -46,7 +48,7 @@ impl TestBucket {
         let server = S3Server::start(folder.path()).await;
         let blobs = BlobStore::s3(&server.location("a/b"), S3Server::variables()).expect("a store");
         let objects = folder.path().join(s3_server::BUCKET).join("a/b");
-        Self { rounds: 2, ..Self::serve(blobs, folder, objects).await }
+        Self { rounds: 2, max_name: 60, ..Self::serve(blobs, folder, objects).await }
     }
 
     async fn serve(blobs: BlobStore, folder: TempDir, objects: PathBuf) -> Self {
@@ -59,7 +61,7 @@ impl TestBucket {
         let bucket = bucket.with_clock(Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
         let address = spawn_bucket(bucket).await;
         let client = BucketClient::new(&address).expect("a client");
-        Self { folder, objects, address, client, now, rounds: 20 }
+        Self { folder, objects, address, client, now, rounds: 20, max_name: 1024 }
     }
 
     async fn request(&self, method: &str, path: &str, body: &[u8]) -> RawResponse {
@@ -96,11 +98,11 @@ impl TestBucket {
         self.now.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 
-    /// The names of all objects, sorted.
+    /// The names of all objects, sorted, without those that stand for names of values.
     fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         files(&self.objects, &self.objects, &mut names);
-        names.retain(|name| !name.starts_with("part/"));
+        names.retain(|name| !name.starts_with("part/") && !name.starts_with("names"));
         names.sort_unstable();
         names
     }
@@ -156,6 +158,10 @@ on_both_backends! {
         a_range_of_a_value_is_returned_with_its_version
         a_value_is_made_of_the_parts_of_an_upload
         parts_that_are_missing_or_invalid_are_refused
+        values_are_listed_by_the_beginning_of_their_names
+        values_that_are_gone_are_not_listed
+        a_value_that_is_stored_while_others_list_is_listed
+        a_list_with_invalid_parameters_is_refused
         no_key_is_stored_outside_the_root
         other_methods_and_routes_are_refused;
     gc:

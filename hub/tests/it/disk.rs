@@ -6,22 +6,24 @@
 //!                                                            live: what programs read    durable: what a cut leaves
 //! ```
 //! It syncs what SQLite's own layer for Unix syncs: a file's content on request, and the names in its folder together with the
-//! first sync of a new journal or log, or when a file is deleted durably. The store uses its file exclusively, so SQLite keeps
-//! the index of the log (`-shm`) in memory and never creates such a file.
+//! first sync of a new journal or log, or when a file is deleted durably. The index of the log (`-shm`) is in memory, as in SQLite's
+//! layer `unix-excl`.
 
 mod file;
+mod sharing;
 mod vfs;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bue_test_support::wait::wait_until;
 use fastrand::Rng;
 use rusqlite::ffi;
 
 use file::{Change, File};
+use sharing::Sharing;
 
 /// The answer to SQLite; an error code of SQLite on failure.
 type Answer<T> = Result<T, i32>;
@@ -85,6 +87,8 @@ struct State {
 pub(crate) struct Disk {
     number: u64,
     state: Mutex<State>,
+    /// What connections to the same file share, by boot and file.
+    sharing: Mutex<BTreeMap<(u64, usize), Weak<Sharing>>>,
 }
 
 impl Disk {
@@ -105,7 +109,11 @@ impl Disk {
 
     fn with(state: State) -> Arc<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let disk = Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), state: Mutex::new(state) };
+        let disk = Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            state: Mutex::new(state),
+            sharing: Mutex::default(),
+        };
         let disk = Arc::new(disk);
         vfs::add_disk(&disk);
         disk
@@ -178,6 +186,17 @@ impl Disk {
             None => state.create(name, flags)?,
         };
         Ok((Handle { file, boot }, is_read_only))
+    }
+
+    /// Returns what the connections to a file share.
+    fn sharing(&self, handle: Handle) -> Arc<Sharing> {
+        let mut sharing = self.sharing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sharing.entry((handle.boot, handle.file)).or_default();
+        known.upgrade().unwrap_or_else(|| {
+            let new = Arc::<Sharing>::default();
+            *known = Arc::downgrade(&new);
+            new
+        })
     }
 
     fn delete(&self, name: &str, boot: u64, syncs_folder: bool) -> Answer<()> {

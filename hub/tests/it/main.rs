@@ -9,6 +9,7 @@
 static ALLOCATOR: counting_allocator::CountingAllocator = counting_allocator::CountingAllocator;
 
 mod access;
+mod attempt_bytes;
 mod bucket;
 mod contract;
 mod counting_allocator;

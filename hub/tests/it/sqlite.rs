@@ -1,9 +1,9 @@
-//! The contract on SQLite in memory.
+//! The contract on SQLite in a file, where lists are read beside the writer.
 
 use crate::world::World;
 
 async fn world() -> World {
-    World::sqlite()
+    World::in_new_file()
 }
 
 crate::contract::all_contract_tests!(crate::sqlite::world);

@@ -200,6 +200,11 @@ async fn a_link_logs_in_once_and_within_a_minute() {
     let again = raw_request_with(&address, "GET", &link, &[], b"").await;
     expect_page(&again, 403, "/login");
     assert!(again.body.contains("used already, or is older than a minute"), "{}", again.body);
+    let foreign = path().await;
+    let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    let answer = raw_request_with(&address, "GET", &foreign, &headers, b"").await;
+    assert!(answer.status == 403 && answer.body.contains("came from another site"), "{}", answer.body);
+    assert_eq!(raw_request_with(&address, "GET", &foreign, &[], b"").await.status, 303, "it was not used up");
     let late = path().await;
     now.fetch_add(60_000, Ordering::Relaxed);
     assert_eq!(raw_request_with(&address, "GET", &late, &[], b"").await.status, 403, "a minute later");

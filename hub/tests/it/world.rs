@@ -12,6 +12,8 @@ use bue_model::wire::{
 };
 use bue_model::{Chunk, Failure, FailureKind, JobId, Outcome, RunId, RunState, Timestamp, ValueRef};
 
+use tempfile::TempDir;
+
 use crate::script::{Script, submission};
 
 /// The environment of a test.
@@ -22,6 +24,8 @@ pub(crate) struct World {
     /// The scopes that the worker serves.
     pub(crate) scopes: Vec<String>,
     pub(crate) reverse: bool,
+    /// Deleted with the world.
+    pub(crate) folder: Option<TempDir>,
 }
 
 /// A job that the worker holds.
@@ -97,12 +101,19 @@ pub(crate) const RESET: Outcome = Outcome::Reset { delay_ms: Some(0) };
 
 impl World {
     pub(crate) fn new(store: Arc<dyn JobStore>) -> Self {
-        Self { store, now: 1_000_000, runs: 0, scopes: vec!["default".into()], reverse: false }
+        Self { store, now: 1_000_000, runs: 0, scopes: vec!["default".into()], reverse: false, folder: None }
     }
 
     /// A world on SQLite in memory.
     pub(crate) fn sqlite() -> Self {
         Self::at(Path::new(":memory:"))
+    }
+
+    /// A world on SQLite in a file of its own.
+    pub(crate) fn in_new_file() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let world = Self::at(&folder.path().join("hub.db"));
+        Self { folder: Some(folder), ..world }
     }
 
     /// A world on SQLite in a file.

@@ -1,7 +1,7 @@
 //! Lists of runs, newest first: which index the rows of a page come from, and when the page ends. Pure.
 //!
-//! A page begins with one of the conditions that has an index in the order of time: a parameter, the pipeline, the path, the state, or
-//! none. Where this condition has alternatives, such as two states, each is looked up separately. All others are checked row by row. A page
+//! A page begins with one of the conditions that has an index in the order of time: a parameter, the pipeline with or without a state,
+//! the path, the state, or none. Where this condition has alternatives, such as two states, each is looked up separately. All others are checked row by row. A page
 //! looks at a limited number of rows; if few of them match, it ends early and says where the next one begins.
 
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ pub struct RunList {
 #[derive(Clone, Debug)]
 enum Source {
     Param { name: String, key: String },
-    Pipeline(String),
+    Pipeline { name: String, state: Option<RunState> },
     Name(String),
     State(RunState),
     All,
@@ -173,12 +173,11 @@ impl RunScan<'_> {
                     format!("run_param.name = {} AND run_param.value = {} AND ", sql.text(name), sql.text(key));
                 ((from, "run_param.created_at", "run_param.run"), condition)
             }
-            Source::Pipeline(name) => {
+            Source::Pipeline { name, state } => {
                 let from = "invocation JOIN run ON run.key = invocation.run";
-                (
-                    (from, "invocation.created_at", "invocation.run"),
-                    format!("invocation.pipeline = {} AND ", sql.text(name)),
-                )
+                let state = state.map(|state| format!("invocation.state = {} AND ", run_state_to_code(state)));
+                let condition = format!("invocation.pipeline = {} AND {}", sql.text(name), state.unwrap_or_default());
+                ((from, "invocation.created_at", "invocation.run"), condition)
             }
             Source::Name(name) => (RUNS, format!("run.name = {} AND ", sql.text(name))),
             Source::State(state) => (RUNS, format!("run.state = {} AND ", run_state_to_code(*state))),
@@ -190,7 +189,8 @@ impl RunScan<'_> {
     /// Returns the conditions that the source does not contain.
     fn checks(&self, sql: &mut SqlParams) -> Vec<String> {
         let (query, mut checks) = (self.query, Vec::new());
-        if !query.states.is_empty() && !matches!(self.source, Source::State(_)) {
+        let has_state = matches!(self.source, Source::State(_) | Source::Pipeline { state: Some(_), .. });
+        if !query.states.is_empty() && !has_state {
             let codes: Vec<_> = query.states.iter().map(|state| run_state_to_code(*state).to_string()).collect();
             checks.push(format!("run.state IN ({})", codes.join(", ")));
         }
@@ -204,7 +204,7 @@ impl RunScan<'_> {
             }
             _ => {}
         }
-        if let Some(pipeline) = query.pipeline.as_ref().filter(|_| !matches!(self.source, Source::Pipeline(_))) {
+        if let Some(pipeline) = query.pipeline.as_ref().filter(|_| !matches!(self.source, Source::Pipeline { .. })) {
             let pipeline = sql.text(pipeline);
             checks.push(format!(
                 "EXISTS (SELECT 1 FROM invocation AS i WHERE i.run = run.key AND i.pipeline = {pipeline})"
@@ -240,7 +240,11 @@ fn sources(query: &RunQuery) -> Vec<Source> {
         return keys_of_text(text).into_iter().map(|key| Source::Param { name: name.clone(), key }).collect();
     }
     match (&query.pipeline, &query.name) {
-        (Some(pipeline), _) => vec![Source::Pipeline(pipeline.clone())],
+        (Some(name), _) if query.states.is_empty() => vec![Source::Pipeline { name: name.clone(), state: None }],
+        (Some(name), _) => {
+            let source = |state: &RunState| Source::Pipeline { name: name.clone(), state: Some(*state) };
+            query.states.iter().map(source).collect()
+        }
         (None, Some(NamePattern::Exact(name))) => vec![Source::Name(name.clone())],
         _ if query.states.is_empty() => vec![Source::All],
         _ => query.states.iter().copied().map(Source::State).collect(),

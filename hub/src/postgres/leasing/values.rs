@@ -23,12 +23,17 @@ use crate::postgres::read::read_fan_outs;
 /// Rounds whose values are read with one query.
 pub(in crate::postgres) const ROUNDS_READ_AHEAD: i64 = 256;
 
+/// Calls whose values are read with one query: at most as many bytes as a page of results may have.
+pub(in crate::postgres) const CALLS_READ_AHEAD: usize = 64;
+
 /// Fan-outs that were read, and values that were read ahead.
 #[derive(Default)]
 pub(in crate::postgres) struct Values {
     fan_outs: HashMap<i64, Option<FanOut>>,
     /// Values of the next rounds.
     rounds: HashMap<i64, Option<ValueRef>>,
+    /// Values of the next calls.
+    calls: HashMap<i64, Option<ValueRef>>,
     /// Values for the next jobs that are leased.
     arguments: HashMap<i64, ValueRef>,
     /// Pieces of lists for them, by source and position.
@@ -221,12 +226,13 @@ impl Values {
     ) -> Result<(), HubError> {
         let end = fan_out.count.min(round.saturating_add(ROUNDS_READ_AHEAD));
         let ids: Vec<i64> = (round..end).map(|round| fan_out.round_start(round) + offset).collect();
-        self.rounds = ids.iter().map(|id| (*id, None)).collect();
-        let sql = concat!("SELECT id, value FROM done WHERE id = ANY($1) AND state = ", state_code!(Completed));
-        for row in query(tx, sql, &[&ids]).await? {
-            let value: Option<&[u8]> = row.try_get(1)?;
-            self.rounds.insert(row.try_get(0)?, value.map(from_postcard).transpose()?);
-        }
+        self.rounds = results(tx, &ids).await?;
+        Ok(())
+    }
+
+    /// Reads the values of the last jobs of calls, in place of those read ahead before.
+    pub(in crate::postgres) async fn read_calls(&mut self, tx: &Transaction<'_>, ids: &[i64]) -> Result<(), HubError> {
+        self.calls = results(tx, ids).await?;
         Ok(())
     }
 
@@ -236,7 +242,7 @@ impl Values {
         tx: &Transaction<'_>,
         id: i64,
     ) -> Result<Option<ValueRef>, HubError> {
-        if let Some(value) = self.rounds.remove(&id) {
+        if let Some(value) = self.rounds.remove(&id).or_else(|| self.calls.remove(&id)) {
             return Ok(value);
         }
         if let Some(value) = self.arguments.get(&id) {
@@ -287,6 +293,20 @@ impl Values {
         }
         enclosing_instance(run, from, block, |id| self.presume_read(id))
     }
+}
+
+/// Reads the results of these jobs; `None` for one that has not completed.
+async fn results(tx: &Transaction<'_>, ids: &[i64]) -> Result<HashMap<i64, Option<ValueRef>>, HubError> {
+    let mut values: HashMap<i64, Option<ValueRef>> = ids.iter().map(|id| (*id, None)).collect();
+    if ids.is_empty() {
+        return Ok(values);
+    }
+    let sql = concat!("SELECT id, value FROM done WHERE id = ANY($1) AND state = ", state_code!(Completed));
+    for row in query(tx, sql, &[&ids]).await? {
+        let value: Option<&[u8]> = row.try_get(1)?;
+        values.insert(row.try_get(0)?, value.map(from_postcard).transpose()?);
+    }
+    Ok(values)
 }
 
 /// Reads the values of these jobs, as far as they are completed.

@@ -13,7 +13,7 @@ use crate::jobs::state::state_code;
 use crate::jobs::views::missing_value::{StateColumns, States};
 use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::leasing::values::{ROUNDS_READ_AHEAD, Values};
+use crate::postgres::leasing::values::{CALLS_READ_AHEAD, ROUNDS_READ_AHEAD, Values};
 use crate::postgres::query::{node, query, run_state, state};
 use crate::postgres::state::PostgresState;
 
@@ -35,10 +35,15 @@ impl PostgresState {
         let state = run_state(id, row.try_get(1)?)?;
         let run = self.run(&tx, row.try_get(0)?).await?;
         let mut reader = Reader { tx: &tx, run: &run, values: Values::default(), page: PageBuilder::new(cursor) };
-        for (index, call) in reader.page.calls(&run) {
+        let calls = reader.page.calls(&run);
+        for (at, (index, call)) in calls.iter().copied().enumerate() {
             if reader.page.is_full() {
                 reader.page.end_before(index);
                 break;
+            }
+            if at % CALLS_READ_AHEAD == 0 {
+                let next = calls.iter().skip(at).take(CALLS_READ_AHEAD);
+                reader.read_calls(next.map(|(_, call)| call.last)).await?;
             }
             let value = reader.call_value(call.last, reader.page.first_round(index)).await?;
             if !reader.page.add(&run, index, call, value) {
@@ -61,6 +66,18 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Reads the values of calls that are in no loop, with one query.
+    async fn read_calls(&mut self, last: impl Iterator<Item = NodeId>) -> Result<(), HubError> {
+        let top_level = self.run.top_level();
+        let mut ids = Vec::with_capacity(CALLS_READ_AHEAD);
+        for last in last {
+            if self.run.graph.loops_around(node_of(self.run, last)?.block).is_empty() {
+                ids.push(location_in(self.run, top_level, last)?.id);
+            }
+        }
+        self.values.read_calls(self.tx, &ids).await
+    }
+
     /// Returns a call's value from a round of its outermost loop on.
     async fn call_value(&mut self, last: NodeId, from: i64) -> Result<CallValue, HubError> {
         let loops = self.run.graph.loops_around(node_of(self.run, last)?.block);

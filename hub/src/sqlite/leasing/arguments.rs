@@ -12,7 +12,7 @@ use crate::jobs::graph::GraphJob;
 use crate::jobs::instance::{FanOut, Instance, Run, location_in, node_of};
 use crate::jobs::leasing::arguments::{Arguments, GatheredList, part_of};
 use crate::jobs::state::state_code;
-use crate::sqlite::write_tx::WriteTx;
+use crate::sqlite::read_tx::ReadTx;
 
 /// What was read for the job before; the next one often needs it too.
 #[derive(Default)]
@@ -38,7 +38,7 @@ impl Piece {
     }
 }
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Returns a job's arguments, or the failure of a job whose arguments cannot be sent to any worker.
     pub(in crate::sqlite) fn arguments(
         &self,

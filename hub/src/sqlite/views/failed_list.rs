@@ -8,9 +8,9 @@ use crate::error::HubError;
 use crate::jobs::columns::{job_id, run_id};
 use crate::jobs::views::failed_list::{FailedList, FailedQuery, GroupedJob, ListedJob};
 use crate::jobs::views::position::Position;
-use crate::sqlite::write_tx::WriteTx;
+use crate::sqlite::read_tx::ReadTx;
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Returns a page of failed jobs, those that failed last first.
     pub(in crate::sqlite) fn failed_page(&mut self, query: &FailedQuery) -> Result<FailedList, HubError> {
         let rows = self.rows(&query.jobs('?'), |row| {

@@ -8,9 +8,10 @@ use uuid::Uuid;
 use crate::error::HubError;
 use crate::jobs::columns::run_id;
 use crate::jobs::state::run_state_code;
+use crate::sqlite::read_tx::ReadTx;
 use crate::sqlite::write_tx::WriteTx;
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Returns runs that ended before a time, the first ones first.
     pub(in crate::sqlite) fn ended_runs(&self, before: Timestamp, limit: u32) -> Result<Vec<RunId>, HubError> {
         let mut select = self.db.prepare_cached(concat!(
@@ -21,7 +22,9 @@ impl WriteTx<'_> {
         let ids = select.query_map(params![before.0, limit], |row| row.get(0).map(run_id))?;
         Ok(ids.collect::<Result<_, _>>()?)
     }
+}
 
+impl WriteTx<'_> {
     /// Returns the database's identity, all its runs, and the ids under which the code of pipelines was uploaded, or on whose behalf
     /// reruns have blobs.
     pub(in crate::sqlite) fn gc_roots(&self) -> Result<Collection, HubError> {

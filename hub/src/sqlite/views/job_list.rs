@@ -12,9 +12,9 @@ use crate::jobs::views::job_list::{
     BATCH, FAN_OUT_BATCH, JobScan, select_failed, select_running, select_window, select_window_in_state,
 };
 use crate::jobs::views::round_filter::{MAX_LOOPS, RoundFilter};
-use crate::sqlite::write_tx::{WriteTx, read_fan_out, select_fan_outs};
+use crate::sqlite::read_tx::{ReadTx, read_fan_out, select_fan_outs};
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Returns a page of a run's jobs; `None` if there is no such run.
     pub(in crate::sqlite) fn jobs(&mut self, id: RunId, query: &JobQuery) -> Result<Option<JobPage>, HubError> {
         let Some(key) = self.run_key(id)? else { return Ok(None) };

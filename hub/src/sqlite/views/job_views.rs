@@ -17,10 +17,11 @@ use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, diges
 use crate::jobs::views::round_path::RoundPath;
 use crate::sqlite::leasing::arguments::LastRead;
 use crate::sqlite::read::last_attempt;
+use crate::sqlite::read_tx::ReadTx;
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::{JobResult, MAX_PARENTS};
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Returns jobs that workers hold.
     pub(in crate::sqlite) fn running_jobs(&mut self, limit: u32) -> Result<Vec<JobView>, HubError> {
         let ids: Vec<i64> = {
@@ -104,32 +105,6 @@ impl WriteTx<'_> {
         log.map(|log| log.as_deref().map(from_postcard).transpose()).transpose()
     }
 
-    /// Returns what a job waits for.
-    pub(in crate::sqlite) fn why(&mut self, id: JobId) -> Result<Option<WhyView>, HubError> {
-        let (Some(row), Some(job)) = (self.job_location(id)?, self.job_view(id)?) else { return Ok(None) };
-        let run = self.run(row.run)?;
-        let mut view = why_view(job, self.missing_parents(&run, row.location)?);
-        let mut select = self.db.prepare_cached(concat!(
-            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at, job.expires_at,
-                     coalesce(rate.at_most, 0), ",
-            running_under_rate!(),
-            " FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = ?1"
-        ))?;
-        let open = select.query_row([row_id(id)], |row| {
-            view.scope = row.get(0)?;
-            view.pendings = row.get(1)?;
-            view.releases = row.get(2)?;
-            view.lease_ends_at = row.get::<_, Option<i64>>(3)?.map(Timestamp);
-            view.rate_opens_at = row.get::<_, Option<i64>>(4)?.map(Timestamp);
-            view.expires_at = row.get::<_, Option<i64>>(5)?.map(Timestamp);
-            view.at_most = at_most_view(row.get(6)?, row.get(7)?);
-            Ok(())
-        });
-        open.optional()?;
-        view.lease_ends_at = self.state.extensions.latest_end(row_id(id), view.lease_ends_at);
-        Ok(Some(view))
-    }
-
     /// Returns what a worker would be sent about a job.
     pub(in crate::sqlite) fn task(&mut self, id: JobId) -> Result<Option<LeaseBatch>, HubError> {
         let Some(row) = self.job_location(id)? else { return Ok(None) };
@@ -184,5 +159,33 @@ impl WriteTx<'_> {
             }
         }
         Ok(parents)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Returns what a job waits for. Heartbeats are in the memory of the writer.
+    pub(in crate::sqlite) fn why(&mut self, id: JobId) -> Result<Option<WhyView>, HubError> {
+        let (Some(row), Some(job)) = (self.job_location(id)?, self.job_view(id)?) else { return Ok(None) };
+        let run = self.run(row.run)?;
+        let mut view = why_view(job, self.missing_parents(&run, row.location)?);
+        let mut select = self.db.prepare_cached(concat!(
+            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at, job.expires_at,
+                     coalesce(rate.at_most, 0), ",
+            running_under_rate!(),
+            " FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = ?1"
+        ))?;
+        let open = select.query_row([row_id(id)], |row| {
+            view.scope = row.get(0)?;
+            view.pendings = row.get(1)?;
+            view.releases = row.get(2)?;
+            view.lease_ends_at = row.get::<_, Option<i64>>(3)?.map(Timestamp);
+            view.rate_opens_at = row.get::<_, Option<i64>>(4)?.map(Timestamp);
+            view.expires_at = row.get::<_, Option<i64>>(5)?.map(Timestamp);
+            view.at_most = at_most_view(row.get(6)?, row.get(7)?);
+            Ok(())
+        });
+        open.optional()?;
+        view.lease_ends_at = self.state.extensions.latest_end(row_id(id), view.lease_ends_at);
+        Ok(Some(view))
     }
 }

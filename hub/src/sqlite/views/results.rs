@@ -9,9 +9,9 @@ use crate::jobs::instance::{Instance, Location, Run, location_in, node_of};
 use crate::jobs::state::{State, state_code};
 use crate::jobs::views::missing_value::{StateColumns, States};
 use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
-use crate::sqlite::write_tx::WriteTx;
+use crate::sqlite::read_tx::ReadTx;
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Returns a page of a run's results.
     pub(in crate::sqlite) fn results(
         &mut self,

@@ -21,8 +21,8 @@ use crate::jobs::views::position::Position;
 use crate::jobs::views::row_query::RowQuery;
 use crate::jobs::views::run_list::{ListedRun, RunList, RunQuery, finish, run_pipeline, scans};
 use crate::jobs::views::run_summary::RunSummary;
+use crate::sqlite::read_tx::ReadTx;
 use crate::sqlite::state::run_state;
-use crate::sqlite::write_tx::WriteTx;
 
 /// Columns of `run`, in the order of [`read_run`].
 macro_rules! select_runs {
@@ -47,7 +47,7 @@ static SUM_COUNTS: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT count(*), {} FROM step_count WHERE run = ?1", sums.join(", "))
 });
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Returns the view of a run.
     pub(in crate::sqlite) fn run_view(&mut self, id: RunId) -> Result<Option<RunView>, HubError> {
         let mut select = self.db.prepare_cached(select_runs!("WHERE run.id = ?1"))?;
@@ -99,7 +99,7 @@ impl WriteTx<'_> {
     /// Adds the sums over a run's steps.
     fn summarized(&mut self, key: i64, view: RunView) -> Result<RunView, HubError> {
         let version = signed(view.version);
-        if let Some(summary) = self.state.runs.summary(key, version) {
+        if let Some(summary) = self.runs.summary(key, version) {
             return Ok(summary.add_to(view));
         }
         let summary = match view.state {
@@ -107,7 +107,7 @@ impl WriteTx<'_> {
             _ => self.ended_summary(key)?,
         };
         let view = summary.add_to(view);
-        self.state.runs.insert_summary(key, version, summary);
+        self.runs.insert_summary(key, version, summary);
         Ok(view)
     }
 

@@ -90,6 +90,9 @@ let slow;
 
 function listen() {
   if (events || document.hidden || root.dataset.live === "never") return;
+  clearInterval(slow);
+  slow = setInterval(refresh, SLOW_MS);
+  if (root.dataset.live === "slow") return;
   events = new EventSource("/v1/events");
   let isFirst = true;
   events.onopen = () => {
@@ -108,7 +111,6 @@ function listen() {
     const run = root.dataset.run;
     if (!run || event.data.includes(run)) refresh();
   });
-  slow = setInterval(refresh, SLOW_MS);
 }
 
 function stop() {

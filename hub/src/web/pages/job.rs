@@ -1,5 +1,6 @@
 //! A job: its state, why it waits, its failure, log, inputs and result, and what can be done about it.
 
+use bue_model::attempt::{AttemptVerdict, AttemptView};
 use bue_model::wire::{ParentView, WhyView};
 use bue_model::{Failure, JobId, JobState, ValueRef};
 use maud::{Markup, html};
@@ -15,8 +16,10 @@ use crate::web::links::with_query;
 use crate::web::parts::badges::job_badge;
 use crate::web::parts::figures::{card, definitions, empty_state};
 use crate::web::parts::forms::{action_button, copyable};
+use crate::web::parts::gantt::{Bar, gantt};
 use crate::web::parts::json_tree::json_tree;
-use crate::web::parts::texts::{block, bytes, counted, text};
+use crate::web::parts::tables::{column, column_help, number, table};
+use crate::web::parts::texts::{block, bytes, counted, short_text, text};
 use crate::web::parts::times::{duration, when};
 use crate::web::visit::Visit;
 
@@ -32,6 +35,7 @@ pub(in crate::web) async fn page(visit: &Visit, id: &str) -> Result<Page, ErrorR
     let body = html! {
         (card("state", "State", &state(visit, &why)))
         @if let Some(failure) = &view.failure { (card("failure", "Failure", &failed(failure))) }
+        @if !view.last_attempts.is_empty() { (card("attempts", "Attempts", &attempts(visit, &view.last_attempts))) }
         (card("log", "Log of the last attempt", &log(visit, &why).await?))
         (card("inputs", "Inputs", &value_card(&job_inputs(visit, job).await, &format!("/jobs/{job}/inputs.json"))))
         @if view.state == JobState::Completed {
@@ -76,7 +80,10 @@ fn facts(visit: &Visit, why: &WhyView) -> Vec<(Markup, Markup)> {
             html! { a href=(step_path) { (text(&job.step)) } " " span.hint { "called on line " (job.line) } },
         ),
         (html! { "Run" }, html! { a href=(format!("/runs/{}", job.run)) { code { (job.run) } } }),
-        (html! { abbr title="attempts that count against !retries" { "Attempts" } }, html! { (job.attempts) }),
+        (
+            html! { abbr title="since it last started afresh; !retries limits them" { "Failed attempts" } },
+            html! { (job.attempts) },
+        ),
     ];
     for round in &job.rounds {
         let value = html! { (round.round) " of " (round.rounds) " " span.hint { "for " (text(&round.variable)) ", line " (round.line) } };
@@ -195,6 +202,50 @@ fn failed(failure: &Failure) -> Markup {
         div.message { (block(&failure.message, MAX_TEXT)) }
         p.hint { "Kind: " (failure.kind.name()) }
         @if let Some(trace) = &failure.trace { details.trace open { summary { "Traceback" } (block(trace, MAX_TEXT)) } }
+    }
+}
+
+/// The last attempts, on a common axis of time and as a table.
+fn attempts(visit: &Visit, all: &[AttemptView]) -> Markup {
+    let name = |attempt: &AttemptView| attempt.verdict.map_or("running", AttemptVerdict::name);
+    let class = |attempt: &AttemptView| match attempt.verdict {
+        None => "running",
+        Some(AttemptVerdict::Completed) => "completed",
+        Some(AttemptVerdict::Failed) => "failed",
+        Some(AttemptVerdict::Cancelled) => "cancelled",
+        Some(AttemptVerdict::Pending | AttemptVerdict::Reset) => "available",
+        Some(AttemptVerdict::Released | AttemptVerdict::Lost) => "blocked",
+    };
+    let bar = |attempt: &AttemptView| Bar {
+        label: format!("{} {}", name(attempt), attempt.worker.as_deref().unwrap_or_default()),
+        link: String::new(),
+        from: attempt.started_at,
+        to: attempt.ended_at.unwrap_or(visit.now).max(attempt.started_at),
+        class: class(attempt),
+    };
+    let row = |attempt: &AttemptView| {
+        vec![
+            when(visit.now, attempt.started_at),
+            html! { span class={ "state " (class(attempt)) } { (name(attempt)) } },
+            html! { @if let Some(worker) = &attempt.worker { (short_text(worker)) } },
+            html! { @if let Some(ms) = attempt.run_ms { (duration(ms)) } },
+            html! { @if let Some(ms) = attempt.cpu_ms { (duration(ms)) } },
+            html! { @if let Some(peak) = attempt.peak_memory { (bytes(peak)) } },
+        ]
+    };
+    let (bars, rows): (Vec<_>, Vec<_>) = all.iter().map(|attempt| (bar(attempt), row(attempt))).unzip();
+    let columns = [
+        column("started"),
+        column("ended as"),
+        column("worker"),
+        number("took", "From the lease to the outcome, including the time that the step waited."),
+        number("CPU", "What a sandbox host computed."),
+        number("memory", "The most memory that the step had, including what it shared."),
+    ];
+    html! {
+        @if all.len() > 1 { (gantt(&bars, "Attempts over time")) }
+        (table("The last attempts, at most ten", &columns, &rows))
+        (column_help(&columns))
     }
 }
 

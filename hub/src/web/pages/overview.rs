@@ -18,7 +18,7 @@ use crate::web::parts::charts::{share_bar, sparkline};
 use crate::web::parts::due::is_late;
 use crate::web::parts::figures::{Figure, card, empty_state, figures};
 use crate::web::parts::tables::{column, number, table};
-use crate::web::parts::texts::{bytes, counted, grouped, short_text, text};
+use crate::web::parts::texts::{bytes, counted, grouped, short_text, text, visible};
 use crate::web::parts::times::when;
 use crate::web::visit::Visit;
 
@@ -89,6 +89,8 @@ fn ledger(history: &HistoryView, period: &str) -> Markup {
                 job(JobState::Completed, |sample| sample.completed, "Jobs of open runs that have a result."),
                 job(JobState::Failed, |sample| sample.failed, "Jobs of open runs that failed for good, after all their retries."),
                 job(JobState::Cancelled, |sample| sample.cancelled, "Jobs of open runs that were cancelled."),
+                figure("delayed", |sample| sample.delayed, "Of the available jobs, those that wait for the end of a delay or for their `!rate`.", "", "available"),
+                figure("handed back", |sample| sample.handed_back, "Answers `pending` of jobs of open runs so far: the step gave its job back to run again later.", "", "available"),
                 figure("workers", |sample| sample.workers, "Workers that the hub has heard of in the last minute.", "/workers", "workers"),
             ]))
             p.hint { "The six states add up to all jobs of the latest thousand open runs: " strong { (grouped(total(&now))) } "." }
@@ -163,10 +165,16 @@ fn worker_row(worker: &WorkerView) -> Vec<Markup> {
     let memory = format!("{} of {}", bytes(used), bytes(worker.memory_limit));
     vec![
         html! { a href="/workers" { (short_text(&worker.name)) } },
-        short_text(&worker.scopes.join(", ")),
+        scopes(&worker.scopes),
         html! { (grouped(worker.jobs_held)) },
         html! { (share_bar(used, worker.memory_limit, &memory)) span.hint { (memory) } },
     ]
+}
+
+/// The first scopes of a worker; all of them are the tooltip.
+fn scopes(all: &[String]) -> Markup {
+    let first = all.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(", ");
+    html! { (short_text(&first)) @if all.len() > 2 { " " abbr title=(visible(&all.join(", "))) { "and " (all.len() - 2) " more" } } }
 }
 
 fn run_list(visit: &Visit, runs: &[RunView]) -> Markup {

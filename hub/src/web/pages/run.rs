@@ -1,7 +1,7 @@
 //! A run: its counts, its steps, and under tabs its jobs, results, parameters and what people did to it.
 
 use bue_model::wire::{JobPage, JobView, RunView, StepView};
-use bue_model::{JobState, RunId, RunState};
+use bue_model::{JobState, RunId, RunState, Timestamp};
 use maud::{Markup, html};
 
 use crate::api::dispatch::expect_pipeline;
@@ -20,12 +20,13 @@ use crate::web::links::with_query;
 use crate::web::pages::diff::CHOOSE;
 use crate::web::parts::badges::{counts_of, job_badge, meaning, run_badge, state_bar};
 use crate::web::parts::figures::{Figure, card, definitions, empty_state, figures};
-use crate::web::parts::forms::{action_button, filter_form, notice, select, text_field};
+use crate::web::parts::forms::{action_button, filter_form, hidden, notice, select, text_field};
+use crate::web::parts::gantt::{Bar, gantt};
 use crate::web::parts::graph::drawing::plan_picture;
 use crate::web::parts::graph::plan_graph::PlanGraph;
 use crate::web::parts::json_tree::json_tree;
 use crate::web::parts::tables::{column, column_help, number, pager, table};
-use crate::web::parts::texts::{counted, grouped, short_text, text};
+use crate::web::parts::texts::{bytes, counted, grouped, short_text, text, visible};
 use crate::web::parts::times::{between, duration, when};
 use crate::web::visit::Visit;
 
@@ -54,6 +55,7 @@ pub(in crate::web) async fn page(visit: &Visit, id: &str) -> Result<Page, ErrorR
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
     Jobs,
+    Timeline,
     Plan,
     Results,
     Parameters,
@@ -61,11 +63,12 @@ enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 5] = [Self::Jobs, Self::Plan, Self::Results, Self::Parameters, Self::Activity];
+    const ALL: [Self; 6] = [Self::Jobs, Self::Timeline, Self::Plan, Self::Results, Self::Parameters, Self::Activity];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Jobs => "jobs",
+            Self::Timeline => "timeline",
             Self::Plan => "plan",
             Self::Results => "results",
             Self::Parameters => "parameters",
@@ -75,7 +78,7 @@ impl Tab {
 
     /// Whether the visitor may see it. Who may read only runs of pipelines sees neither jobs nor steps.
     fn is_for(self, visit: &Visit) -> bool {
-        !matches!(self, Self::Jobs | Self::Plan) || visit.may(Permission::Read)
+        !matches!(self, Self::Jobs | Self::Timeline | Self::Plan) || visit.may(Permission::Read)
     }
 
     /// Results can be large, and nobody reads them while they change.
@@ -101,7 +104,7 @@ fn tabs(visit: &Visit, view: &RunView, current: Tab) -> Markup {
 
 async fn tab_body(visit: &Visit, view: &RunView, tab: Tab, form: &Form) -> Result<Markup, ErrorReply> {
     match tab {
-        Tab::Jobs => jobs(visit, view, form).await,
+        Tab::Jobs | Tab::Timeline => jobs(visit, view, tab, form).await,
         Tab::Plan => plan(visit, view).await,
         Tab::Results => results(visit, view.id, form).await,
         Tab::Parameters => parameters(visit, view.id).await,
@@ -129,7 +132,7 @@ fn tools(visit: &Visit, view: &RunView) -> Markup {
                 @if visit.may(Permission::Read) && !view.steps.is_empty() {
                     select name="from" aria-label="Run again from this step on" {
                         option value="" { "what is missing" }
-                        @for step in view.steps.iter().take(MAX_STEPS) { option value=(step.name) { "from " (step.name) } }
+                        @for step in view.steps.iter().take(MAX_STEPS) { option value=(step.name) { "from " (visible(&step.name)) } }
                     }
                 }
                 button type="submit" title="starts a new run that reuses the results of which nothing has changed" { "Rerun" }
@@ -199,7 +202,13 @@ fn steps(view: &RunView) -> Markup {
         number("failed", "Jobs that failed for good."),
         number("retries", "Attempts that failed and were made again."),
         number("pending", "Answers `pending`: the step asked to be called again later."),
-        number("mean", "The mean time of an attempt, including the time it waited for others."),
+        number(
+            "p50",
+            "Half of the attempts took at most so long, including the time they waited. Accurate to a third.",
+        ),
+        number("p95", "95 of 100 attempts took at most so long. Accurate to a third."),
+        number("CPU", "What all attempts together computed."),
+        number("memory", "The most memory that one attempt had, including what it shared."),
     ];
     let rows: Vec<_> = view.steps.iter().take(MAX_STEPS).map(|step| step_row(view.id, step)).collect();
     let hidden = view.step_count.saturating_sub(rows.len() as u64);
@@ -219,11 +228,14 @@ fn step_row(run: RunId, step: &StepView) -> Vec<Markup> {
         html! { @if step.failed > 0 { a.bad href=(link("failed")) { (grouped(step.failed)) } } @else { "0" } },
         html! { (grouped(step.retries)) },
         html! { (grouped(step.pendings)) },
-        html! { @if step.attempts > 0 { (duration(step.run_ms / step.attempts)) } },
+        html! { @if let Some(ms) = step.usage.p50_ms { (duration(ms)) } },
+        html! { @if let Some(ms) = step.usage.p95_ms { (duration(ms)) } },
+        html! { @if step.usage.attempts > 0 { (duration(step.usage.cpu_ms)) } },
+        html! { @if let Some(peak) = step.usage.peak_memory { (bytes(peak)) } },
     ]
 }
 
-async fn jobs(visit: &Visit, view: &RunView, form: &Form) -> Result<Markup, ErrorReply> {
+async fn jobs(visit: &Visit, view: &RunView, tab: Tab, form: &Form) -> Result<Markup, ErrorReply> {
     let filters = [("step", form.text("step")), ("state", form.text("state")), ("round", form.text("round"))];
     let after = form.text("after");
     let query = with_query("", filters.into_iter().chain([("after", after), ("limit", LIMIT)]));
@@ -234,28 +246,51 @@ async fn jobs(visit: &Visit, view: &RunView, form: &Form) -> Result<Markup, Erro
         Err(error) => return Err(error),
     };
     let to = |after: &str| {
-        with_query(&path(view.id), [("tab", "jobs")].into_iter().chain(filters).chain([("after", after)]))
+        with_query(&path(view.id), [("tab", tab.name())].into_iter().chain(filters).chain([("after", after)]))
     };
     let first = if after.is_empty() { String::new() } else { to("") };
     let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
     Ok(html! {
         @if let Some(problem) = &problem { (notice("bad", problem)) }
-        (job_filters(view, filters, is_filtered))
-        @if list.jobs.is_empty() { (empty_state("No job matches.", "")) } @else { (job_table(visit, &list)) }
+        (job_filters(view, tab, filters, is_filtered))
+        @if list.jobs.is_empty() { (empty_state("No job matches.", "")) } @else if tab == Tab::Timeline { (timeline(visit, &list)) }
+        @else { (job_table(visit, &list)) }
         (pager(&first, &list.next.map(|next| to(&next.to_string())).unwrap_or_default()))
     })
 }
 
-fn job_filters(view: &RunView, filters: [(&str, &str); 3], is_filtered: bool) -> Markup {
+fn job_filters(view: &RunView, tab: Tab, filters: [(&str, &str); 3], is_filtered: bool) -> Markup {
     let [(_, step), (_, state), (_, round)] = filters;
     let states: Vec<_> =
         [("", "any state")].into_iter().chain(JobState::ALL.map(|state| (state.name(), state.name()))).collect();
     let fields = html! {
+        (hidden([("tab", tab.name())]))
         (text_field("step", "Step", step, "name"))
         (select("state", "State", &states, state))
         (text_field("round", "Round", round, "3, or 3.17"))
     };
     filter_form(&path(view.id), is_filtered, &fields)
+}
+
+/// When the last attempts of the jobs of a page ran. The pages of the other attempts are those of the jobs.
+fn timeline(visit: &Visit, list: &JobPage) -> Markup {
+    let bar = |job: &JobView| {
+        let from = job.started_at?;
+        let to = match (job.state, job.run_ms) {
+            (JobState::Running, _) | (_, None) => visit.now.max(from),
+            (_, Some(run_ms)) => Timestamp(from.0.saturating_add(i64::try_from(run_ms).unwrap_or(i64::MAX))),
+        };
+        let is_over = job.state != JobState::Running && job.run_ms.is_none();
+        let (label, link) = (format!("{} {}", job.id, job.step), format!("/jobs/{}", job.id));
+        Some(Bar { label, link, from, to: if is_over { from } else { to }, class: job.state.name() })
+    };
+    let bars: Vec<_> = list.jobs.iter().filter_map(bar).collect();
+    let waiting = list.jobs.len() - bars.len();
+    html! {
+        @if bars.is_empty() { (empty_state("None of these jobs has started.", "")) } @else { (gantt(&bars, "The last attempts of the jobs")) }
+        @if waiting > 0 { p.hint { (counted(waiting as u64, "job", "jobs")) " of this page have not started." } }
+        p.hint { "Each row is the last attempt of a job. Times in which nothing ran for long are folded." }
+    }
 }
 
 fn job_table(visit: &Visit, list: &JobPage) -> Markup {
@@ -264,7 +299,8 @@ fn job_table(visit: &Visit, list: &JobPage) -> Markup {
         column("step"),
         column("state"),
         column("round"),
-        number("attempts", "Attempts that count against `!retries`."),
+        number("failures", "Failed attempts since the job last started afresh. `!retries` limits them."),
+        number("took", "The last attempt, as its worker measured it."),
         column("worker"),
         column("what happened"),
     ];
@@ -280,6 +316,7 @@ fn job_row(visit: &Visit, job: &JobView) -> Vec<Markup> {
         html! { (job_badge(job.state)) @if job.reused { " " span.tag { "reused" } } },
         html! { (rounds.join(".")) },
         html! { (job.attempts) },
+        html! { @if let Some(ms) = job.run_ms { (duration(ms)) } },
         html! { @if let Some(worker) = &job.worker { (short_text(worker)) } },
         what_happened(visit, job),
     ]

@@ -30,7 +30,7 @@ pub(in crate::web) struct Figure<'a> {
 pub(in crate::web) fn figure(figure: &Figure<'_>) -> Markup {
     let Figure { label, value, explanation, link, class, more } = figure;
     html! {
-        div class={ "figure " (class) } {
+        div class={ "figure " (class) @if value == "0" { " zero" } } {
             dt { (explained(label, explanation)) }
             dd {
                 span.number { @if link.is_empty() { (value) } @else { a href=(link) { (value) } } }

@@ -8,6 +8,7 @@ pub(super) mod difference;
 pub(super) mod due;
 pub(super) mod figures;
 pub(super) mod forms;
+pub(super) mod gantt;
 pub(super) mod graph;
 pub(super) mod json_tree;
 pub(super) mod run_cells;

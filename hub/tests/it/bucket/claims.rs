@@ -1,10 +1,11 @@
 //! What is stored, and what is refused.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bue_client::ClientError;
-use bue_model::{BlobHash, BlobRef};
+use bue_model::{BlobHash, BlobRef, Timestamp};
 use bue_test_support::wait::wait_until_async;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -325,7 +326,10 @@ pub(super) async fn no_key_is_stored_outside_the_root(bucket: TestBucket) {
     let folders = std::fs::read_dir(&bucket.objects).expect("a folder").flatten();
     let folders: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     assert!(
-        folders.iter().all(|name| ["blobs", "keys", "part", "data", "secret"].contains(&name.as_str())),
+        folders.iter().all(|name| {
+            let name = name.split('.').next().unwrap_or_default();
+            ["blobs", "keys", "names", "part", "data", "secret"].contains(&name)
+        }),
         "{folders:?}"
     );
 }
@@ -346,4 +350,96 @@ pub(super) async fn other_methods_and_routes_are_refused(bucket: TestBucket) {
     ] {
         assert_eq!(bucket.request(method, &path, b"").await.status, status, "{method} {path}");
     }
+}
+
+/// Returns all keys with a prefix, a page of this size at a time, and the number of pages.
+async fn listed(bucket: &TestBucket, prefix: &str, limit: u32) -> (Vec<String>, u32) {
+    let (mut keys, mut after, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = bucket.client.keys(prefix, &after, limit).await.expect("a page");
+        assert!(page.keys.len() <= limit as usize);
+        keys.extend(page.keys.into_iter().map(|value| value.key));
+        pages += 1;
+        match page.next {
+            Some(next) => after = next,
+            None => return (keys, pages),
+        }
+    }
+}
+
+async fn set(bucket: &TestBucket, key: &str, value: &[u8], expires_s: Option<u64>) {
+    bucket.client.put_key(key, Bytes::copy_from_slice(value), expires_s).await.expect("stored");
+}
+
+pub(super) async fn values_are_listed_by_the_beginning_of_their_names(bucket: TestBucket) {
+    // as long as names may be
+    let long = |end: char| format!("long/{}{end}", "ä".repeat((bucket.max_name - 6) / 2));
+    let (one, other) = (long('1'), long('2'));
+    let names = ["a", "a/b", "a/b/c", "ab", "b/käse %?&#", "b/😀", &one, &other, "z"];
+    for name in names {
+        set(&bucket, name, name.as_bytes(), None).await;
+    }
+    assert_eq!(listed(&bucket, "", 100).await, (names.map(str::to_owned).to_vec(), 1));
+    for limit in 1..=4 {
+        let (keys, pages) = listed(&bucket, "", limit).await;
+        assert_eq!(keys, names);
+        assert!(pages >= 9 / limit, "{pages}");
+    }
+    for (prefix, expected) in [
+        ("a", &names[..4]),
+        ("a/", &names[1..3]),
+        ("b/k", &names[4..5]),
+        (&"long/ä".to_owned(), &names[6..8]),
+        (&one, &names[6..7]),
+        ("a/b/c/d", &[]),
+        ("none", &[]),
+    ] {
+        assert_eq!(listed(&bucket, prefix, 100).await.0, expected, "{prefix}");
+    }
+    let page = bucket.client.keys("a/", "a/b", 10).await.expect("a page");
+    let found: Vec<_> = page.keys.iter().map(|value| (value.key.as_str(), value.bytes, value.expires_at)).collect();
+    assert_eq!((found, page.next), (vec![("a/b/c", 5, None)], None));
+}
+
+pub(super) async fn values_that_are_gone_are_not_listed(bucket: TestBucket) {
+    set(&bucket, "kept", b"1", None).await;
+    set(&bucket, "deleted", b"12", None).await;
+    set(&bucket, "expires", b"123", Some(60)).await;
+    let expires_at = Some(Timestamp(bucket.now.load(Ordering::Relaxed) + 60_000));
+    let page = bucket.client.keys("", "", 10).await.expect("a page");
+    let found: Vec<_> = page.keys.iter().map(|value| (value.key.as_str(), value.bytes, value.expires_at)).collect();
+    assert_eq!(found, [("deleted", 2, None), ("expires", 3, expires_at), ("kept", 1, None)]);
+    assert!(bucket.client.delete_key("deleted").await.expect("an answer"));
+    assert_eq!(listed(&bucket, "", 10).await.0, ["expires", "kept"]);
+    bucket.advance(61);
+    assert_eq!(listed(&bucket, "", 1).await.0, ["kept"], "whether its bytes are collected yet or not");
+    set(&bucket, "expires", b"1234", None).await;
+    set(&bucket, "deleted", b"12345", None).await;
+    assert_eq!(listed(&bucket, "", 10).await.0, ["deleted", "expires", "kept"]);
+}
+
+/// A list removes names that have no value; one of them may be about to get one.
+pub(super) async fn a_value_that_is_stored_while_others_list_is_listed(bucket: TestBucket) {
+    for round in 0..bucket.rounds {
+        let key = format!("key/{round}");
+        let list = async { listed(&bucket, "key/", 10).await };
+        let store = async {
+            set(&bucket, &key, b"1", None).await;
+            bucket.client.delete_key(&key).await.expect("an answer");
+            set(&bucket, &key, b"2", None).await;
+        };
+        tokio::join!(store, list, async { listed(&bucket, "", 10).await });
+        assert!(listed(&bucket, "key/", 100).await.0.contains(&key), "round {round}");
+    }
+}
+
+pub(super) async fn a_list_with_invalid_parameters_is_refused(bucket: TestBucket) {
+    for query in ["limit=0", "limit=1001", "limit=x", "prefix=%00", "after=%0a", "prefix=%ff", "other=1"] {
+        let answer = bucket.request("GET", &format!("/v1/keys?{query}"), b"").await;
+        assert_eq!(answer.status, 400, "{query}: {}", answer.body);
+    }
+    let long = "x".repeat(1_025);
+    assert_eq!(bucket.request("GET", &format!("/v1/keys?prefix={long}"), b"").await.status, 400);
+    let answer = bucket.request("GET", "/v1/keys", b"").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"keys":[],"next":null}"#));
 }

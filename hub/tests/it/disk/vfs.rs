@@ -1,7 +1,7 @@
 //! [`Disk`] as SQLite sees it: a virtual file system called [`NAME`], for all disks of the process.
 //!
 //! A database is opened as `file:/DISK/BOOT/FILE?vfs=NAME`. Nothing is decided here: every call is passed to its disk.
-//! Files are not locked, because only one program at a time uses a disk.
+//! Only one program at a time uses a disk; its connections share what [`Sharing`] has.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use rusqlite::ffi;
 use rusqlite::ffi::{sqlite3_file, sqlite3_int64, sqlite3_vfs};
 
+use super::sharing::Sharing;
 use super::{Answer, Disk, Handle};
 
 /// Its name in URIs.
@@ -62,8 +63,8 @@ fn register() {
 }
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
-    // no shared memory and no mapping
-    iVersion: 1,
+    // no mapping
+    iVersion: 2,
     xClose: Some(close),
     xRead: Some(read),
     xWrite: Some(write),
@@ -71,15 +72,15 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     xSync: Some(sync),
     xFileSize: Some(file_size),
     xLock: Some(lock),
-    xUnlock: Some(lock),
+    xUnlock: Some(unlock),
     xCheckReservedLock: Some(check_reserved_lock),
     xFileControl: Some(file_control),
     xSectorSize: Some(sector_size),
     xDeviceCharacteristics: Some(device_characteristics),
-    xShmMap: None,
-    xShmLock: None,
-    xShmBarrier: None,
-    xShmUnmap: None,
+    xShmMap: Some(map_index),
+    xShmLock: Some(lock_index),
+    xShmBarrier: Some(index_barrier),
+    xShmUnmap: Some(unmap_index),
     xFetch: None,
     xUnfetch: None,
 };
@@ -90,6 +91,15 @@ struct Open {
     base: sqlite3_file,
     disk: Arc<Disk>,
     handle: Handle,
+    sharing: Arc<Sharing>,
+    /// Its number in `sharing`.
+    connection: u64,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.sharing.disconnect(self.connection);
+    }
 }
 
 fn code<T>(answer: Answer<T>) -> c_int {
@@ -146,7 +156,9 @@ unsafe extern "C" fn open(
         Ok(opened) => opened,
         Err(code) => return code,
     };
-    let open = Open { base: sqlite3_file { pMethods: &raw const METHODS }, disk, handle };
+    let sharing = disk.sharing(handle);
+    let connection = sharing.connect();
+    let open = Open { base: sqlite3_file { pMethods: &raw const METHODS }, disk, handle, sharing, connection };
     // SAFETY: the memory has the size we asked for, is aligned to eight bytes, and holds nothing that must be dropped.
     unsafe { ptr::write(file.cast::<Open>(), open) };
     if !out.is_null() {
@@ -210,13 +222,57 @@ unsafe extern "C" fn file_size(file: *mut sqlite3_file, out: *mut sqlite3_int64)
     }
 }
 
-unsafe extern "C" fn lock(_: *mut sqlite3_file, _: c_int) -> c_int {
+unsafe extern "C" fn lock(file: *mut sqlite3_file, level: c_int) -> c_int {
+    // SAFETY: the file is open.
+    let open = unsafe { opened(file) };
+    code(open.sharing.lock_file(open.connection, level))
+}
+
+unsafe extern "C" fn unlock(file: *mut sqlite3_file, level: c_int) -> c_int {
+    // SAFETY: the file is open.
+    let open = unsafe { opened(file) };
+    open.sharing.unlock_file(open.connection, level);
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn check_reserved_lock(_: *mut sqlite3_file, out: *mut c_int) -> c_int {
+unsafe extern "C" fn check_reserved_lock(file: *mut sqlite3_file, out: *mut c_int) -> c_int {
+    // SAFETY: the file is open.
+    let open = unsafe { opened(file) };
     // SAFETY: SQLite lends an integer there.
-    unsafe { *out = 0 };
+    unsafe { *out = c_int::from(open.sharing.is_reserved()) };
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn map_index(
+    file: *mut sqlite3_file,
+    part: c_int,
+    bytes: c_int,
+    is_made: c_int,
+    out: *mut *mut c_void,
+) -> c_int {
+    let (Ok(part), Ok(bytes)) = (usize::try_from(part), usize::try_from(bytes)) else { return ffi::SQLITE_MISUSE };
+    // SAFETY: the file is open.
+    let open = unsafe { opened(file) };
+    let address = open.sharing.index_part(part, bytes, is_made != 0);
+    // SAFETY: SQLite lends a pointer there. The part has as many bytes as SQLite asks for, aligned to eight, in numbers that may be
+    // changed while they are shared; it lives as long as `sharing`, which the open file keeps.
+    unsafe { *out = address.map_or(ptr::null_mut(), <*mut u8>::cast) };
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn lock_index(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+    let (Ok(first), Ok(count)) = (usize::try_from(first), usize::try_from(count)) else { return ffi::SQLITE_MISUSE };
+    // SAFETY: the file is open.
+    let open = unsafe { opened(file) };
+    code(open.sharing.lock_index(first, count, flags))
+}
+
+unsafe extern "C" fn index_barrier(_: *mut sqlite3_file) {
+    std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+/// The index goes with the last connection.
+unsafe extern "C" fn unmap_index(_: *mut sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
 

@@ -1,5 +1,6 @@
 //! The schemas of JSON bodies, a file for each topic. A test compares those of responses with the types that are serialized.
 
+mod bucket;
 mod common;
 mod jobs;
 mod lists;
@@ -13,6 +14,7 @@ mod workers;
 
 use serde_json::{Value, json};
 
+use bucket::bucket;
 use common::common;
 use jobs::jobs;
 use lists::lists;
@@ -40,7 +42,8 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Value {
 
 /// All schemas, by name.
 pub(super) fn all() -> Value {
-    let topics = [common(), pipelines(), runs(), workers(), jobs(), schedules(), reruns(), lists(), records()];
+    let topics =
+        [bucket(), common(), pipelines(), runs(), workers(), jobs(), schedules(), reruns(), lists(), records()];
     topics.into_iter().fold(json!({}), with_entries)
 }
 
@@ -51,6 +54,7 @@ mod tests {
     use bue_model::bulk::BulkView;
     use bue_model::failed_jobs::{FailedJobEntry, FailedJobPage, FailedJobTime, FailureGroup, FailureGroupPage};
     use bue_model::history::{HistorySample, HistoryView};
+    use bue_model::keys::{KeyPage, KeyView};
     use bue_model::rerun::RunPlanView;
     use bue_model::schedule::{
         AppliedSchedule, BackfillProgress, RunCounts, ScheduleChange, SchedulePage, ScheduledRun,
@@ -165,6 +169,8 @@ mod tests {
         check_fields("StepCounts", &StepView::default());
         check_fields("StepUsage", &StepUsage::default());
         check_fields("Attempt", &attempt);
+        check_fields("KeyPage", &KeyPage::default());
+        check_fields("Key", &KeyView { key: String::new(), bytes: 1, expires_at: None });
         check_fields("JobCounts", &view.counts);
         check_fields("Job", &job);
         check_fields("Round", &round);
