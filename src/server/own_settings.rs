@@ -30,7 +30,12 @@ pub(crate) fn hub_settings(settings: &Settings, own: Vec<OwnSetting>) -> Vec<Hub
         });
     }
     let set = others.into_iter().filter_map(|one| {
-        Some(HubSetting { name: one.name.to_owned(), value: one.value?, source: one.source?, about: one.about.to_owned() })
+        Some(HubSetting {
+            name: one.name.to_owned(),
+            value: one.value?,
+            source: one.source?,
+            about: one.about.to_owned(),
+        })
     });
     all.extend(set);
     all

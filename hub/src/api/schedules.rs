@@ -159,8 +159,12 @@ fn expect_no_backfill(hub: &Hub, name: &str) -> Result<(), ErrorReply> {
 
 fn occupied(occupied: Occupied) -> ErrorReply {
     let (message, hint) = match occupied {
-        Occupied::BySchedule => ("this schedule has a backfill that is not over", "stop that one, or wait until it is over"),
-        Occupied::ByOthers => ("the hub carries on as many backfills as it can", "wait until one is over, or use `bue schedule backfill`"),
+        Occupied::BySchedule => {
+            ("this schedule has a backfill that is not over", "stop that one, or wait until it is over")
+        }
+        Occupied::ByOthers => {
+            ("the hub carries on as many backfills as it can", "wait until one is over, or use `bue schedule backfill`")
+        }
     };
     ErrorReply::new(StatusCode::CONFLICT, "backfill_active", message, hint)
 }

@@ -125,14 +125,14 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 53);
+    assert_eq!(hub.routes.len(), 54);
     check_every_route(&hub).await;
 }
 
 #[tokio::test]
 async fn every_route_of_the_bucket_requires_a_token_of_the_right_role() {
     let bucket = GuardedServer::bucket().await;
-    assert_eq!(bucket.routes.len(), 15);
+    assert_eq!(bucket.routes.len(), 16);
     check_every_route(&bucket).await;
 }
 

@@ -228,7 +228,8 @@ async fn texts_of_others_are_never_markup() {
     ] {
         let answer = hub.get(&path).await;
         // what a form sends is not shown, and has to be exact
-        let shown: String = answer.body.split(" value=\"").map(|part| part.split_once('"').map_or(part, |(_, rest)| rest)).collect();
+        let shown: String =
+            answer.body.split(" value=\"").map(|part| part.split_once('"').map_or(part, |(_, rest)| rest)).collect();
         for markup in ["<script>", "<img src=x", "<b>", "\u{202e}", "\u{1b}"] {
             assert!(!shown.contains(markup), "{path} contains {markup:?}: {}", answer.body);
             assert!(!markup.starts_with('<') || !answer.body.contains(markup), "{path} has {markup} in a value");

@@ -134,7 +134,9 @@ fn heads(visit: &Visit, first: &RunView, second: &RunView) -> Markup {
 
 fn verdict(found: &RunDifference, has_jobs: bool) -> Markup {
     match (found.same, has_jobs, &found.pipeline) {
-        (true, true, _) => notice("good", "The runs are the same: parameters, steps, code, and the results of all jobs."),
+        (true, true, _) => {
+            notice("good", "The runs are the same: parameters, steps, code, and the results of all jobs.")
+        }
         (true, false, _) => notice("", "Parameters, steps and code are the same. Jobs were not compared."),
         (false, _, Some([first, second])) => notice("", &format!("They were started from {first} and from {second}.")),
         (false, ..) => html! {},

@@ -79,7 +79,10 @@ fn start(visit: &Visit, pipeline: &PipelineView) -> Markup {
 
 fn parameters(params: &[ParamView]) -> Markup {
     if params.is_empty() {
-        return empty_state("It has no parameters. A line such as `param day: date = yesterday` in the script adds one.", "");
+        return empty_state(
+            "It has no parameters. A line such as `param day: date = yesterday` in the script adds one.",
+            "",
+        );
     }
     let rows: Vec<_> = params.iter().map(parameter).collect();
     let columns = [column("parameter"), column("type"), column("default"), column("allowed")];

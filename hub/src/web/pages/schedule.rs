@@ -74,7 +74,10 @@ fn due(visit: &Visit, schedule: &ScheduleView) -> Markup {
     let bound = |at| html! { (in_zone(at, &schedule.timezone)) };
     let mut facts = vec![
         (html! { "State" }, state(visit, schedule)),
-        (html! { "Pipeline" }, html! { a href=(format!("/pipelines/{}", schedule.pipeline)) { (text(&schedule.pipeline)) } }),
+        (
+            html! { "Pipeline" },
+            html! { a href=(format!("/pipelines/{}", schedule.pipeline)) { (text(&schedule.pipeline)) } },
+        ),
         (html! { "Due" }, rule(schedule)),
     ];
     facts.extend(schedule.from.map(|at| (html! { "Not before" }, bound(at))));
@@ -105,7 +108,10 @@ fn settings(schedule: &ScheduleView) -> Markup {
         (html! { "Parameters" }, html! { code { (text(&schedule.params)) } }),
         (html! { "Overlap" }, html! { code { (schedule.overlap) } " " span.hint { (overlap(&schedule.overlap)) } }),
         (html! { "Catch-up" }, html! { code { (schedule.catch_up) } " " span.hint { (catch_up(&schedule.catch_up)) } }),
-        (html! { "Jitter" }, html! { (schedule.jitter) " " span.hint { "Each run starts later by a random time up to this." } }),
+        (
+            html! { "Jitter" },
+            html! { (schedule.jitter) " " span.hint { "Each run starts later by a random time up to this." } },
+        ),
         (html! { "Priority" }, html! { (schedule.priority) " " span.hint { "Added to that of every step." } }),
     ])
 }
@@ -168,7 +174,12 @@ fn counts(schedule: &ScheduleView) -> Markup {
         more: html! {},
     };
     figures(&[
-        one("started", schedule.started, "Runs that it has started since it was added, also those that were deleted.", ""),
+        one(
+            "started",
+            schedule.started,
+            "Runs that it has started since it was added, also those that were deleted.",
+            "",
+        ),
         one("skipped", schedule.skipped, "Due times that were left out because of its overlap setting.", ""),
         one("missed", schedule.missed, "Due times that were left out because of its catch-up setting.", ""),
         one("waiting", schedule.waiting, "Due times that wait for the previous run to end.", ""),

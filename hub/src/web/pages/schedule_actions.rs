@@ -68,10 +68,8 @@ fn request(form: &Form) -> Result<Value, FieldError> {
     }
     if form.flag("at_most") {
         let at_most: Result<i64, _> = form.text("at_most").parse();
-        let at_most = at_most.map_err(|_| FieldError {
-            field: "at_most".to_owned(),
-            message: "it is not an integer".to_owned(),
-        })?;
+        let at_most = at_most
+            .map_err(|_| FieldError { field: "at_most".to_owned(), message: "it is not an integer".to_owned() })?;
         body.insert("at_most".to_owned(), json!(at_most));
     }
     Ok(Value::Object(body))

@@ -62,14 +62,20 @@ fn hub(visit: &Visit) -> Markup {
     let hub = &visit.hub;
     let on = |is_on: bool| if is_on { "yes" } else { "no" };
     definitions(&[
-        (html! { "Version" }, html! { (env!("CARGO_PKG_VERSION")) " " span.hint { "messages of version " (WIRE_VERSION) } }),
+        (
+            html! { "Version" },
+            html! { (env!("CARGO_PKG_VERSION")) " " span.hint { "messages of version " (WIRE_VERSION) } },
+        ),
         (
             html! { abbr title="where clients and workers store code and large values" { "Bucket" } },
             html! { @if let Some(bucket) = &hub.bucket { code { (text(bucket)) } } @else { span.hint { "not set: clients and workers need " code { "BUE_BUCKET" } } } },
         ),
         (html! { abbr title="whether the hub itself serves https" { "TLS" } }, html! { (on(hub.tls.is_some())) }),
         (html! { abbr title="whether requests need a token" { "Tokens" } }, html! { (on(!hub.access.is_open())) }),
-        (html! { "Lease" }, html! { (hub.store.lease_ms() / 1_000) " s " span.hint { "after which a silent worker's jobs go to another one" } }),
+        (
+            html! { "Lease" },
+            html! { (hub.store.lease_ms() / 1_000) " s " span.hint { "after which a silent worker's jobs go to another one" } },
+        ),
     ])
 }
 
@@ -78,7 +84,12 @@ fn settings(settings: &[HubSetting]) -> Markup {
         return empty_state("This hub was not told its settings.", "bue config --all");
     }
     let row = |setting: &HubSetting| {
-        vec![code(&setting.name), html! { code { (short_text(&setting.value)) } }, short_text(&setting.source), short_text(&setting.about)]
+        vec![
+            code(&setting.name),
+            html! { code { (short_text(&setting.value)) } },
+            short_text(&setting.source),
+            short_text(&setting.about),
+        ]
     };
     let rows: Vec<_> = settings.iter().map(row).collect();
     let columns = [column("setting"), column("value"), column("set by"), column("meaning")];

@@ -92,9 +92,18 @@ fn facts(visit: &Visit, worker: &WorkerView) -> Vec<(Markup, Markup)> {
         (term("Host", "The name of its machine."), text(&worker.host)),
         (term("Version", "The release of bue that it runs."), text(&worker.abilities.version)),
         (term("Started", "When its process started, by the hub's clock."), when(visit.now, worker.since)),
-        (term("Last heard", "Its last request for jobs, or sign of life for those that it holds."), when(visit.now, worker.heard_at)),
+        (
+            term("Last heard", "Its last request for jobs, or sign of life for those that it holds."),
+            when(visit.now, worker.heard_at),
+        ),
         (term("Memory", "What its steps use, of the memory up to which it takes more jobs."), memory(worker)),
-        (term("Cores", "Steps in its sandboxes, of those that it can compute at the same time. Steps that wait for an answer take no core."), cores(worker)),
+        (
+            term(
+                "Cores",
+                "Steps in its sandboxes, of those that it can compute at the same time. Steps that wait for an answer take no core.",
+            ),
+            cores(worker),
+        ),
     ]
 }
 
@@ -117,7 +126,11 @@ fn memory(worker: &WorkerView) -> Markup {
 }
 
 fn cores(worker: &WorkerView) -> Markup {
-    let label = format!("{} on {}", counted(worker.jobs_running, "step", "steps"), counted(u64::from(worker.cores), "core", "cores"));
+    let label = format!(
+        "{} on {}",
+        counted(worker.jobs_running, "step", "steps"),
+        counted(u64::from(worker.cores), "core", "cores")
+    );
     html! { (share_bar(worker.jobs_running, u64::from(worker.cores), &label)) span.hint { (label) } }
 }
 

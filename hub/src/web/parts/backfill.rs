@@ -43,7 +43,12 @@ fn field(name: &str, label: &str, placeholder: &str, value: &str, problem: Optio
 }
 
 /// How far a backfill is, with a button that ends it while it is active.
-pub(in crate::web) fn backfill_progress(now: Timestamp, schedule: &ScheduleView, status: &BackfillStatus, may_change: bool) -> Markup {
+pub(in crate::web) fn backfill_progress(
+    now: Timestamp,
+    schedule: &ScheduleView,
+    status: &BackfillStatus,
+    may_change: bool,
+) -> Markup {
     let (progress, request) = (&status.progress, &status.request);
     let ended = progress.runs.ended();
     let more = if progress.rest_from.is_some() { "the first " } else { "" };
