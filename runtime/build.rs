@@ -27,8 +27,10 @@ use patches::PATCHES;
 const TARGET: &str = "wasm32-wasip1";
 /// The variable that names the clang to use.
 const CLANG: &str = "BUE_CLANG";
-/// Compresses to a fifth within seconds. Every change of a guest pays for compression, the first start for decompression.
-const ZSTD_LEVEL: i32 = 9;
+/// Levels of compression. Every change of a guest pays for compression, the first start for decompression, which takes the same
+/// time for both: the quick level needs a second or two, the thorough one twenty, for a tenth less.
+const QUICK_ZSTD_LEVEL: i32 = 9;
+const THOROUGH_ZSTD_LEVEL: i32 = 19;
 /// What all guests are built from, relative to the project, with the build scripts of both workspaces.
 const SHARED_SOURCES: [&str; 12] = [
     "guest-sdk/.cargo",
@@ -99,11 +101,12 @@ fn build() -> Result<()> {
     let project = runtime.parent().ok_or("the crate is not inside the project")?;
     let target_dir = target_dir()?;
     let compilers = [rustc_output(&["-vV"])?, clang_version()?].concat();
+    let level = zstd_level()?;
     for guest in &GUESTS {
         for source in guest.all_sources() {
             println!("cargo::rerun-if-changed={}", project.join(source).display());
         }
-        let compressed = guest.compressed(project, &target_dir, &compilers)?;
+        let compressed = guest.compressed(project, &target_dir, &compilers, level)?;
         let out = variable("OUT_DIR")?.join(format!("{}.zst", guest.file));
         fs::write(&out, &compressed).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
         let wasm = zstd::stream::decode_all(compressed.as_slice())
@@ -119,16 +122,16 @@ impl Guest {
     }
 
     /// Returns the compressed guest, from the cache if it is there.
-    fn compressed(&self, project: &Path, target_dir: &Path, compilers: &[u8]) -> Result<Vec<u8>> {
+    fn compressed(&self, project: &Path, target_dir: &Path, compilers: &[u8], level: i32) -> Result<Vec<u8>> {
         let cache = target_dir.join("by-content");
-        let cached = cache.join(format!("{}.wasm.zst", self.sources_hash(project, compilers)?));
+        let cached = cache.join(format!("{}.{level}.wasm.zst", self.sources_hash(project, compilers)?));
         if let Ok(compressed) = fs::read(&cached) {
             return Ok(compressed);
         }
         let wasm = self.compile(&project.join("guest-sdk"), target_dir)?;
         let wasm = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
         let compressed =
-            zstd::bulk::compress(&wasm, ZSTD_LEVEL).map_err(|error| format!("cannot compress the guest: {error}"))?;
+            zstd::bulk::compress(&wasm, level).map_err(|error| format!("cannot compress the guest: {error}"))?;
         store(&cache, &cached, &compressed).map_err(|error| format!("cannot write {}: {error}", cached.display()))?;
         Ok(compressed)
     }
@@ -209,6 +212,12 @@ fn store(cache: &Path, cached: &Path, compressed: &[u8]) -> io::Result<()> {
         fs::remove_file(oldest)?;
     }
     Ok(())
+}
+
+/// Only what users install has to be small.
+fn zstd_level() -> Result<i32> {
+    let profile = variable("PROFILE")?;
+    Ok(if profile.as_os_str() == "release" { THOROUGH_ZSTD_LEVEL } else { QUICK_ZSTD_LEVEL })
 }
 
 /// `guests` beside the profiles' directories: `OUT_DIR` is `<root>/<profile>/build/<package>/out`.

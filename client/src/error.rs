@@ -85,8 +85,8 @@ pub enum ClientError {
     },
     /// The server has another version of the messages.
     #[error(
-        "the {server} at {address} uses version {theirs} of the messages and this program uses version {WIRE_VERSION}; install the same \
-         release of bue on both sides"
+        "the {server} at {address} uses version {theirs} of the messages and this program uses version {WIRE_VERSION}: {}",
+        older_side(server, *theirs)
     )]
     VersionMismatch {
         /// `hub` or `bucket`.
@@ -176,4 +176,13 @@ fn size_text(bytes: usize) -> String {
 
 fn hint_text(hint: &str) -> String {
     if hint.is_empty() { String::new() } else { format!("; {hint}") }
+}
+
+/// Says which side to change.
+fn older_side(server: &str, theirs: u8) -> String {
+    let ours = env!("CARGO_PKG_VERSION");
+    match theirs < WIRE_VERSION {
+        true => format!("the {server} is older; install bue {ours} there, or the {server}'s release here"),
+        false => format!("this program, which is bue {ours}, is older; install the {server}'s release here"),
+    }
 }

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use bue_model::bulk::{BulkRequest, BulkView};
 use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
+use bue_model::history::CountsView;
 use bue_model::log::{LogBatch, LogSelection, LogWatch};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::rerun::RunPlanView;
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
-    MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunPage, RunView, Submission, Verdict, WhyView,
-    WorkerView,
+    MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunPage, RunView, Submission, Verdict,
+    WIRE_VERSION, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, ValueRef};
 use http::Method;
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
 use crate::error::ClientError;
@@ -30,6 +32,15 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The time for an answer, in addition to that of a long poll: no request takes longer than an fsync on a busy disk.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What hubs of all releases say about themselves.
+#[derive(Deserialize)]
+struct Release {
+    #[expect(dead_code, reason = "tells a hub from other servers")]
+    version: String,
+    #[serde(default)]
+    wire: u8,
+}
 
 /// A client of the hub, with a connection pool. Share it in an `Arc`.
 ///
@@ -96,7 +107,7 @@ impl HubClient {
             return Err(ClientError::too_large("the request"));
         }
         let request = request(Method::PUT, pipeline_path(pipeline), RetryPolicy::Always, REQUEST_TIMEOUT);
-        decode_json(&self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await?)
+        self.read_json(self.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await?).await
     }
 
     /// Removes a pipeline. Its runs go on.
@@ -105,7 +116,7 @@ impl HubClient {
     /// There is no such pipeline, or the hub cannot be reached.
     pub async fn unpublish(&self, pipeline: &str) -> Result<(), ClientError> {
         let request = request(Method::DELETE, pipeline_path(pipeline), RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
-        self.connection.send_ok(&request).await.map(drop)
+        self.send_ok(&request).await.map(drop)
     }
 
     /// Returns the pipelines by name, at most 1,000.
@@ -113,7 +124,7 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn pipelines(&self) -> Result<Vec<PipelineSummary>, ClientError> {
-        decode_json(&self.get("/v1/pipelines".to_owned(), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get("/v1/pipelines".to_owned(), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns a pipeline with its parameters, versions and latest runs.
@@ -121,7 +132,7 @@ impl HubClient {
     /// # Errors
     /// There is no such pipeline, or the hub cannot be reached.
     pub async fn pipeline(&self, pipeline: &str) -> Result<PipelineView, ClientError> {
-        decode_json(&self.get(pipeline_path(pipeline), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(pipeline_path(pipeline), REQUEST_TIMEOUT).await?).await
     }
 
     /// Starts a run of a pipeline. `body` is the JSON of an invocation; with a key in it, the request is idempotent.
@@ -130,7 +141,7 @@ impl HubClient {
     /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
     pub async fn invoke(&self, pipeline: &str, body: String, has_key: bool) -> Result<Invoked, ClientError> {
         let path = format!("{}/runs", pipeline_path(pipeline));
-        decode_json(&self.post_json(path, body, has_key).await?)
+        self.read_json(self.post_json(path, body, has_key).await?).await
     }
 
     /// Starts up to 1,000 runs of a pipeline, all of them or none. `body` is the JSON of the list of invocations.
@@ -138,7 +149,7 @@ impl HubClient {
     /// # Errors
     /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
     pub async fn invoke_batch(&self, pipeline: &str, body: String) -> Result<Vec<Invoked>, ClientError> {
-        decode_json(&self.post_json(format!("{}/runs:batch", pipeline_path(pipeline)), body, false).await?)
+        self.read_json(self.post_json(format!("{}/runs:batch", pipeline_path(pipeline)), body, false).await?).await
     }
 
     /// Starts a run that repeats another one. `body` is the JSON of the rerun, with the id of the new run, so the request is
@@ -147,7 +158,7 @@ impl HubClient {
     /// # Errors
     /// There is no such run or it has not ended, a step or parameter does not exist or fit, or the hub cannot be reached.
     pub async fn rerun(&self, original: RunId, body: String) -> Result<Invoked, ClientError> {
-        decode_json(&self.post_json(format!("/v1/runs/{original}/rerun"), body, true).await?)
+        self.read_json(self.post_json(format!("/v1/runs/{original}/rerun"), body, true).await?).await
     }
 
     /// Returns the plan of a run: its parameters with their values, and its steps.
@@ -155,7 +166,7 @@ impl HubClient {
     /// # Errors
     /// There is no such run, or the hub cannot be reached.
     pub async fn run_plan(&self, run: RunId) -> Result<RunPlanView, ClientError> {
-        decode_json(&self.get(format!("/v1/runs/{run}/plan"), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(format!("/v1/runs/{run}/plan"), REQUEST_TIMEOUT).await?).await
     }
 
     /// Creates or changes a schedule. `body` is its JSON. Idempotent.
@@ -165,7 +176,7 @@ impl HubClient {
     pub async fn put_schedule(&self, schedule: &str, body: String) -> Result<AppliedSchedule, ClientError> {
         let request = request(Method::PUT, schedule_path(schedule), RetryPolicy::Always, REQUEST_TIMEOUT);
         let (content_type, body) = ("application/json", body.into());
-        decode_json(&self.connection.send_ok(&Request { content_type, body, ..request }).await?)
+        self.read_json(self.send_ok(&Request { content_type, body, ..request }).await?).await
     }
 
     /// Sets up to 1,000 schedules, all of them or none. `body` is the JSON of the update. Idempotent.
@@ -173,7 +184,7 @@ impl HubClient {
     /// # Errors
     /// A field is wrong, there is no such pipeline, or the hub cannot be reached.
     pub async fn apply_schedules(&self, body: String) -> Result<Vec<AppliedSchedule>, ClientError> {
-        decode_json(&self.post_json("/v1/schedules:apply".to_owned(), body, true).await?)
+        self.read_json(self.post_json("/v1/schedules:apply".to_owned(), body, true).await?).await
     }
 
     /// Returns a page of up to 100 schedules by name, after that of this name.
@@ -182,7 +193,7 @@ impl HubClient {
     /// The hub cannot be reached.
     pub async fn schedules(&self, after: &str) -> Result<SchedulePage, ClientError> {
         let after = percent_encoded(after, QUERY);
-        decode_json(&self.get(format!("/v1/schedules?after={after}"), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(format!("/v1/schedules?after={after}"), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns a schedule, with its next due times and its latest runs.
@@ -190,7 +201,7 @@ impl HubClient {
     /// # Errors
     /// There is no such schedule, or the hub cannot be reached.
     pub async fn schedule(&self, schedule: &str) -> Result<ScheduleView, ClientError> {
-        decode_json(&self.get(schedule_path(schedule), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(schedule_path(schedule), REQUEST_TIMEOUT).await?).await
     }
 
     /// Pauses a schedule. Idempotent.
@@ -199,7 +210,7 @@ impl HubClient {
     /// There is no such schedule, or the hub cannot be reached.
     pub async fn pause_schedule(&self, schedule: &str) -> Result<(), ClientError> {
         let path = format!("{}/pause", schedule_path(schedule));
-        self.connection.send_ok(&request(Method::POST, path, RetryPolicy::Always, REQUEST_TIMEOUT)).await.map(drop)
+        self.send_ok(&request(Method::POST, path, RetryPolicy::Always, REQUEST_TIMEOUT)).await.map(drop)
     }
 
     /// Resumes a schedule. Idempotent.
@@ -208,7 +219,7 @@ impl HubClient {
     /// There is no such schedule, or the hub cannot be reached.
     pub async fn resume_schedule(&self, schedule: &str) -> Result<(), ClientError> {
         let path = format!("{}/resume", schedule_path(schedule));
-        self.connection.send_ok(&request(Method::POST, path, RetryPolicy::Always, REQUEST_TIMEOUT)).await.map(drop)
+        self.send_ok(&request(Method::POST, path, RetryPolicy::Always, REQUEST_TIMEOUT)).await.map(drop)
     }
 
     /// Removes a schedule. Its runs go on.
@@ -217,7 +228,7 @@ impl HubClient {
     /// There is no such schedule, or the hub cannot be reached.
     pub async fn remove_schedule(&self, schedule: &str) -> Result<(), ClientError> {
         let request = request(Method::DELETE, schedule_path(schedule), RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
-        self.connection.send_ok(&request).await.map(drop)
+        self.send_ok(&request).await.map(drop)
     }
 
     /// Starts a run of a schedule now.
@@ -228,7 +239,7 @@ impl HubClient {
     pub async fn run_schedule(&self, schedule: &str) -> Result<Invoked, ClientError> {
         let path = format!("{}/runs", schedule_path(schedule));
         let request = request(Method::POST, path, RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
-        decode_json(&self.connection.send_ok(&request).await?)
+        self.read_json(self.send_ok(&request).await?).await
     }
 
     /// Starts the next runs of a backfill, and returns how far it is, after at most `wait_ms` milliseconds once one of its runs has
@@ -241,14 +252,14 @@ impl HubClient {
         let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(wait_ms));
         let request = request(Method::POST, path, RetryPolicy::Always, timeout);
         let (content_type, body) = ("application/json", body.into());
-        decode_json(&self.connection.send_ok(&Request { content_type, body, ..request }).await?)
+        self.read_json(self.send_ok(&Request { content_type, body, ..request }).await?).await
     }
 
     async fn post_json(&self, path: String, body: String, is_idempotent: bool) -> Result<Reply, ClientError> {
         let policy = if is_idempotent { RetryPolicy::Always } else { RetryPolicy::IfUnsent };
         let request = request(Method::POST, path, policy, REQUEST_TIMEOUT);
         let (content_type, body) = ("application/json", body.into());
-        self.connection.send_ok(&Request { content_type, body, ..request }).await
+        self.send_ok(&Request { content_type, body, ..request }).await
     }
 
     /// Leases jobs, with a long poll of up to `request.wait_ms`.
@@ -287,7 +298,7 @@ impl HubClient {
             None => format!("/v1/runs/{run}"),
         };
         let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(wait_ms));
-        decode_json(&self.get(path, timeout).await?)
+        self.read_json(self.get(path, timeout).await?).await
     }
 
     /// Returns the latest runs, newest first, at most a hundred.
@@ -303,7 +314,7 @@ impl HubClient {
     /// # Errors
     /// A filter is refused, or the hub cannot be reached.
     pub async fn run_page(&self, filters: &[(&str, &str)]) -> Result<RunPage, ClientError> {
-        decode_json(&self.get(format!("/v1/runs{}", query_of(filters)), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(format!("/v1/runs{}", query_of(filters)), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns the latest run; `None` if the hub has no runs.
@@ -328,7 +339,7 @@ impl HubClient {
     /// A filter is refused, or the hub cannot be reached.
     pub async fn failure_groups(&self, filters: &[(&str, &str)]) -> Result<FailureGroupPage, ClientError> {
         let query = query_of(&[&[("group", "1")], filters].concat());
-        decode_json(&self.get(format!("/v1/errors{query}"), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(format!("/v1/errors{query}"), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns a page of the failed jobs of all runs, those that failed last first, with filters as for
@@ -337,7 +348,7 @@ impl HubClient {
     /// # Errors
     /// A filter is refused, or the hub cannot be reached.
     pub async fn failed_jobs(&self, filters: &[(&str, &str)]) -> Result<FailedJobPage, ClientError> {
-        decode_json(&self.get(format!("/v1/errors{}", query_of(filters)), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(format!("/v1/errors{}", query_of(filters)), REQUEST_TIMEOUT).await?).await
     }
 
     /// Cancels runs, or counts those that would be cancelled; up to 1,000 with one request.
@@ -366,7 +377,7 @@ impl HubClient {
 
     async fn bulk(&self, path: &str, request: &BulkRequest) -> Result<BulkView, ClientError> {
         let body = serde_json::to_string(request).map_err(|error| ClientError::Encode(error.to_string()))?;
-        decode_json(&self.post_json(path.to_owned(), body, request.dry_run).await?)
+        self.read_json(self.post_json(path.to_owned(), body, request.dry_run).await?).await
     }
 
     /// Returns a page of a run's jobs, in the order of their numbers.
@@ -391,7 +402,7 @@ impl HubClient {
         if query.digests {
             path.push_str("&digests=1");
         }
-        decode_json(&self.get(path, REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(path, REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns the workers that the hub has heard of in the last minute.
@@ -399,7 +410,15 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn workers(&self) -> Result<Vec<WorkerView>, ClientError> {
-        decode_json(&self.get("/v1/workers".to_owned(), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get("/v1/workers".to_owned(), REQUEST_TIMEOUT).await?).await
+    }
+
+    /// Returns how many runs, jobs and workers there are.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn counts(&self) -> Result<CountsView, ClientError> {
+        self.read_json(self.get("/v1/counts".to_owned(), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns what the hub says about itself and about the token.
@@ -407,7 +426,7 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn info(&self) -> Result<HubView, ClientError> {
-        decode_json(&self.get("/v1/info".to_owned(), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get("/v1/info".to_owned(), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns a link that opens the hub's dashboard. If the hub has tokens, it logs in the holder of this client's token, once and
@@ -451,7 +470,7 @@ impl HubClient {
     /// # Errors
     /// There is no such job, or the hub cannot be reached.
     pub async fn job(&self, job: JobId) -> Result<JobView, ClientError> {
-        decode_json(&self.get(format!("/v1/jobs/{job}"), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(format!("/v1/jobs/{job}"), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns what a job waits for, or how it ended.
@@ -459,7 +478,7 @@ impl HubClient {
     /// # Errors
     /// There is no such job, or the hub cannot be reached.
     pub async fn why(&self, job: JobId) -> Result<WhyView, ClientError> {
-        decode_json(&self.get(format!("/v1/jobs/{job}/why"), REQUEST_TIMEOUT).await?)
+        self.read_json(self.get(format!("/v1/jobs/{job}/why"), REQUEST_TIMEOUT).await?).await
     }
 
     /// Returns a job as a worker gets it, but without a lease: the hub expects no report.
@@ -530,7 +549,7 @@ impl HubClient {
     pub async fn delete_run(&self, run: RunId) -> Result<(), ClientError> {
         let path = format!("/v1/runs/{run}");
         let request = request(Method::DELETE, path, RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
-        self.connection.send_ok(&request).await.map(drop)
+        self.send_ok(&request).await.map(drop)
     }
 
     /// Resets a run's failed jobs, with new attempts, and those that were cancelled with it. Returns their number.
@@ -560,12 +579,41 @@ impl HubClient {
 
     async fn change(&self, path: String) -> Result<u64, ClientError> {
         let request = request(Method::POST, path, RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
-        let changed: Changed = decode_json(&self.connection.send_ok(&request).await?)?;
+        let changed: Changed = self.read_json(self.send_ok(&request).await?).await?;
         Ok(changed.jobs)
     }
 
+    /// Sends a request and returns the answer, if it is a success.
+    async fn send_ok(&self, request: &Request) -> Result<Reply, ClientError> {
+        match self.connection.send_ok(request).await {
+            Err(error) => Err(self.explained(error).await),
+            success => success,
+        }
+    }
+
+    /// Decodes the message of a JSON answer.
+    async fn read_json<T: DeserializeOwned>(&self, reply: Reply) -> Result<T, ClientError> {
+        match decode_json(&reply) {
+            Err(error) => Err(self.explained(error).await),
+            message => message,
+        }
+    }
+
+    /// Returns the error, or one that says which side is older if the cause is that the hub is of another release.
+    async fn explained(&self, error: ClientError) -> ClientError {
+        let ClientError::UnexpectedServer { address, .. } = &error else { return error };
+        let info = request(Method::GET, "/v1/info".to_owned(), RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
+        let Ok(reply) = self.connection.send_ok(&info).await else { return error };
+        match serde_json::from_slice(&reply.body) {
+            Ok(Release { wire, .. }) if wire != WIRE_VERSION => {
+                ClientError::VersionMismatch { server: "hub", address: address.clone(), theirs: wire }
+            }
+            _ => error,
+        }
+    }
+
     async fn get(&self, path: String, timeout: Duration) -> Result<Reply, ClientError> {
-        self.connection.send_ok(&request(Method::GET, path, RetryPolicy::Always, timeout)).await
+        self.send_ok(&request(Method::GET, path, RetryPolicy::Always, timeout)).await
     }
 
     async fn post<T: Serialize>(
@@ -580,7 +628,7 @@ impl HubClient {
             return Err(ClientError::too_large("the request"));
         }
         let request = request(Method::POST, path.to_owned(), retry_policy, timeout);
-        self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await
+        self.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await
     }
 }
 

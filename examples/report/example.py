@@ -88,3 +88,16 @@ def upload_to_db(rows: List[Row]) -> Row:
     }
     logger.info(f"Uploaded {loaded['rows']} rows for {loaded['account']}")
     return loaded
+
+
+if __name__ == '__main__':
+    # `python3 example.py`: submits the script to the hub that `bue serve` runs, waits, and prints the results
+    import sys
+
+    import bue
+
+    script = sys.argv[1] if len(sys.argv) > 1 else 'example.bue'
+    # the script has one result: the list of the loop
+    [summaries] = bue.Hub().upload(script).wait().results()
+    for summary in summaries:
+        print(summary)

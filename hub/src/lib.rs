@@ -50,7 +50,7 @@ pub use auth::token_file::{TokenEntry, TokenError, TokenFile};
 pub use bucket::blob_store::BlobStore;
 pub use bucket::bucket_server::{Bucket, serve_bucket};
 pub use bucket::routes::bucket_routes;
-pub use clock::Clock;
+pub use clock::{Clock, Simulation};
 pub use commit_metrics::CommitMetrics;
 pub use durability::Durability;
 pub use error::HubError;

@@ -17,6 +17,15 @@ pub struct HistoryView {
     pub samples: Vec<HistorySample>,
 }
 
+/// What there is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountsView {
+    /// The counts of the last second. [`HistorySample::at`] is when they were counted.
+    pub counts: HistorySample,
+    /// When the oldest run that has not ended was created.
+    pub oldest_run_at: Option<Timestamp>,
+}
+
 /// What there was at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistorySample {

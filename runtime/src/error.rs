@@ -32,6 +32,31 @@ pub enum RuntimeError {
         /// The directory.
         path: PathBuf,
     },
+    /// The kernel, or the profile of a container, refuses a system call that sandboxes cannot do without.
+    #[error(
+        "run sandboxes here: the system refuses {call}. bue needs Linux 3.17 or later, and in a container, a seccomp profile that \
+         allows this call"
+    )]
+    Kernel {
+        /// The system call.
+        call: &'static str,
+        /// How it was refused.
+        #[source]
+        source: io::Error,
+    },
+    /// The limit on the address space is too low for a single sandbox.
+    #[error(
+        "run sandboxes here: this process may use {} MiB of address space, and one sandbox reserves {} GiB; type \
+         `ulimit -v unlimited`, or remove the limit where the service is configured",
+        limit >> 20,
+        needed >> 30
+    )]
+    AddressSpace {
+        /// Bytes that the process may map.
+        limit: u64,
+        /// Bytes that are needed.
+        needed: u64,
+    },
     /// The guest module cannot be used.
     #[error("prepare the guest: {0}")]
     Guest(String),

@@ -61,6 +61,7 @@ pub use parent::hosts::bundle_cache::MAX_BUNDLE_BYTES;
 pub use parent::hosts::config::{HostLifecycle, HostsConfig};
 pub use parent::prepare::{GuestBytes, GuestModule};
 pub use parent::running::Running;
+pub use parent::simulated_time::SimulatedTime;
 pub use parent::step_compiler::{CompileError, StepCompiler};
 pub use parent::wall::try_wall;
 pub use postgres::database::{BadDatabaseUrl, Database, DatabaseParts};

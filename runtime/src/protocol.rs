@@ -151,6 +151,8 @@ pub(crate) struct RunRequest {
     pub(crate) loop_text: Option<String>,
     pub(crate) limits: Limits,
     pub(crate) permissions: Permissions,
+    /// The simulated time in milliseconds since 1970; `None` if time is real.
+    pub(crate) simulated_ms: Option<u64>,
 }
 
 /// What to run.

@@ -317,7 +317,7 @@ fn what_a_lost_step_was_writing_leaves_nothing(runtime: &Runtime) {
             let bucket = Arc::new(MemoryBucket::default());
             let mut task = python(code, "f", &[]);
             task.permissions.bucket = vec!["*".parse().expect("a pattern")];
-            let mut running = hosts.run_with(task, bucket.clone(), ()).await.expect("open");
+            let mut running = hosts.run_with((task, 1), bucket.clone(), ()).await.expect("open");
             let written = async || bucket.value("written").is_some();
             tokio::select! {
                 ended = running.next() => panic!("{ended:?}"),

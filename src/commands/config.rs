@@ -1,9 +1,12 @@
 //! `bue config`.
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::config::effective::effective_settings;
+use crate::config::setting::{BUCKET, CLIENT_CERT, CLIENT_KEY, HUB, SERVER_CA};
 use crate::config::settings::Settings;
+use crate::config::token::{TokenRecipient, token_from_settings};
 use crate::process::command_error::CommandError;
 use crate::process::output::{eprint_line, plain_table, print_json, print_line};
 
@@ -19,11 +22,18 @@ pub(crate) struct Config {
     /// Print the settings that are not set, too
     #[arg(long)]
     all: bool,
+    /// Print what a client connects with, as JSON: hub, bucket, token, ca, client_cert, client_key. This is for programs: the token is
+    /// a secret
+    #[arg(long, conflicts_with_all = ["json", "all"])]
+    client: bool,
 }
 
 impl Config {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
+        if self.client {
+            return print_json(&client_settings(&settings)?);
+        }
         let all = effective_settings(&settings);
         if self.json {
             return print_json(&all);
@@ -42,4 +52,18 @@ impl Config {
         }
         print_line(&table.to_string())
     }
+}
+
+/// Returns what the verbs connect with if no flags say otherwise. Null is not set.
+fn client_settings(settings: &Settings) -> Result<Value, CommandError> {
+    let address = settings.address(HUB);
+    let recipient = TokenRecipient { address: &address, origin: settings.address_origin(HUB), flag: "-b" };
+    Ok(json!({
+        "hub": settings.address_if_set(HUB),
+        "bucket": settings.address_if_set(BUCKET),
+        "token": token_from_settings(settings, recipient)?,
+        "ca": settings.path(None, SERVER_CA),
+        "client_cert": settings.path(None, CLIENT_CERT),
+        "client_key": settings.path(None, CLIENT_KEY),
+    }))
 }

@@ -23,6 +23,7 @@ mod hub;
 mod import;
 mod invoke;
 mod logs;
+mod man;
 mod new;
 mod pipeline;
 mod pipelines;
@@ -137,6 +138,7 @@ verbs! {
     new::New();
     import::Import();
     completions::Completions(Bue::command());
+    man::Man(Bue::command());
     #[command(hide = true)]
     sandbox_host::SandboxHost();
 }

@@ -1,6 +1,7 @@
 //! `bue run FILE`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use bue_runtime::Refusals;
@@ -10,15 +11,18 @@ use clap::Args;
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
 use crate::flags::params::ParamFlags;
+use crate::flags::simulation::SimulationFlags;
 use crate::flags::wall::WallFlag;
 use crate::local::run::{FinishedRun, LocalRunOptions, run_locally};
+use crate::local::simulation::{RunSimulation, cannot_be_simulated};
+use crate::process::clock::now;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;
-use crate::process::output::{bytes_text, counted, eprint_line};
+use crate::process::output::{bytes_text, counted, eprint_line, program_failed};
 use crate::runs::failures::print_failures;
 use crate::runs::outcome::expect_success;
 use crate::runs::results::ResultWriter;
-use crate::script::check::{CheckedScript, load_script};
+use crate::script::check::{CheckedScript, load_script_at};
 
 /// Runs a script on this machine, with hub, bucket and worker inside this process.
 ///
@@ -33,7 +37,7 @@ pub(crate) struct Run {
     /// The script, as Buelon writes it
     #[arg(short = 'f', long = "file", value_name = "FILE", hide = true)]
     file_flag: Option<PathBuf>,
-    /// Print one JSON object: run, state, results, failed
+    /// Print one JSON object: run, state, results, failed; with --simulated-time also its `time`, from start to end
     #[arg(long)]
     json: bool,
     /// Keep the state of hub and bucket in this folder; `bue hub --store sqlite:DIR/hub.db` and `bue bucket --store
@@ -46,6 +50,8 @@ pub(crate) struct Run {
     allow: AllowFlags,
     #[command(flatten)]
     wall: WallFlag,
+    #[command(flatten)]
+    simulation: SimulationFlags,
     /// Print what the steps print, while they run, to stderr
     #[arg(long)]
     logs: bool,
@@ -57,12 +63,26 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn execute(mut self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let script = load_script(&self.file()?, self.params.arguments()?, &settings)?;
-        let network = self.allow.network(&settings)?;
+        let period = self.simulation.period()?;
+        let simulation = period.map(|(start, limit)| Arc::new(RunSimulation::new(start, limit)));
+        let time = simulation.as_ref().map_or_else(now, |simulation| simulation.start());
+        let script = load_script_at(time, &self.file()?, self.params.arguments()?, &settings)?;
+        if let Some(reason) = simulation.as_ref().and_then(|_| cannot_be_simulated(&script.plan)) {
+            return Err(program_failed(&reason));
+        }
+        let mut network = self.allow.network(&settings)?;
+        network.config.answering_server = self.simulation.answering_server();
         let refusals = network.config.refusals.clone();
         let (cache, wall) = (settings.cache_dir()?, self.wall.mode(&settings)?);
-        let options =
-            LocalRunOptions { cache, data: self.data.clone(), network, wall, logs: self.logs, dashboard: false };
+        let options = LocalRunOptions {
+            cache,
+            data: self.data.clone(),
+            network,
+            wall,
+            logs: self.logs,
+            dashboard: false,
+            simulation,
+        };
         let outcome = self.run(&script, options);
         if self.explain_deny {
             print_refusals(&refusals);
@@ -94,7 +114,10 @@ impl Run {
         if !self.logs {
             print_amount(&services.printed);
         }
-        let writer = ResultWriter::new(&services.hub, &services.bucket, *run);
+        let mut writer = ResultWriter::new(&services.hub, &services.bucket, *run);
+        if self.simulation.is_simulated() {
+            writer = writer.with_time(view);
+        }
         if self.json {
             return writer.write_object(page).await;
         }

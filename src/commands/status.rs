@@ -9,6 +9,7 @@ use bue_client::HubClient;
 use bue_model::wire::{JobQuery, RunView, UnservedScope};
 use bue_model::{JobId, JobState, RunState};
 use clap::Args;
+use tokio::time::Instant;
 
 use crate::config::settings::Settings;
 use crate::flags::client::HubFlags;
@@ -17,11 +18,13 @@ use crate::flags::target::{RunName, parse_job_id};
 use crate::process::clock::now;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{clear_screen, eprint_line, json_text, print_line};
+use crate::process::output::{clear_screen, eprint_line, json_text, print_line, redraw_line};
 use crate::process::terminal::stdout_width;
 use crate::runs::job_list::read_jobs;
 use crate::runs::run_list::read_runs;
+use crate::runs::status_line::{LineSchedule, line_text};
 use crate::runs::tables::{job_table, run_table, run_text};
+use crate::runs::times::utc_text;
 use crate::runs::unserved::unserved_text;
 
 /// Time between two updates of `-s`, as in Buelon.
@@ -61,10 +64,18 @@ pub(crate) struct Status {
     /// List only runs that were created since then: 2h, 2026-11-01 or 2026-11-01T06:00:00Z
     #[arg(long, value_name = "TIME", conflicts_with = "run")]
     since: Option<String>,
-    /// Update every three seconds, until Ctrl-C or until the run has ended
+    /// Print one line: how many runs, jobs in each state and workers there are. The jobs are those of runs that have not ended
+    #[arg(long, conflicts_with_all = ["run", "state", "pipeline", "name", "param", "since"])]
+    line: bool,
+    /// With --line -s: keep a line every 15 minutes, which begins with its time
+    #[arg(short = 'l', long, requires = "line", requires = "subscribe")]
+    lasting: bool,
+    /// Update every three seconds, until Ctrl-C or until the run has ended. Lines that are not on a terminal are printed when
+    /// something has changed
     #[arg(short = 's', long)]
     subscribe: bool,
-    /// Print JSON as the hub returns it: one run, a list of runs, or {"jobs", "next"}; with -s, one line per update
+    /// Print JSON as the hub returns it: one run, a list of runs, {"jobs", "next"}, or with --line {"counts", "oldest_run_at"};
+    /// with -s, one line per update
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -82,6 +93,9 @@ struct StatusText {
 impl Status {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let hub = self.hub.client(&Settings::load()?)?;
+        if self.line {
+            return block_on(interruptible(self.follow_line(&hub)));
+        }
         block_on(interruptible(async {
             loop {
                 let StatusText { text, warnings, is_final } = self.current(&hub).await?;
@@ -96,6 +110,28 @@ impl Status {
                 tokio::time::sleep(UPDATE_INTERVAL).await;
             }
         }))
+    }
+
+    /// Prints the counts of the hub on one line, and with -s again and again.
+    async fn follow_line(&self, hub: &HubClient) -> Result<(), CommandError> {
+        let redraws = self.subscribe && !self.json && std::io::stdout().is_terminal();
+        let mut schedule = LineSchedule::new(self.lasting);
+        loop {
+            let view = hub.counts().await.context("failed to fetch the counts")?;
+            let keeps = schedule.keeps(&view, Instant::now());
+            let text = if self.json { to_json(&view)? } else { line_text(&view) };
+            match (redraws, keeps && self.lasting && !self.json) {
+                (true, true) => redraw_line(&format!("{} {text}\n", utc_text(view.counts.at)), None)?,
+                (true, false) => redraw_line(&text, stdout_width())?,
+                (false, true) => print_line(&format!("{} {text}", utc_text(view.counts.at)))?,
+                (false, false) if keeps => print_line(&text)?,
+                (false, false) => {}
+            }
+            if !self.subscribe {
+                return Ok(());
+            }
+            tokio::time::sleep(UPDATE_INTERVAL).await;
+        }
     }
 
     async fn current(&self, hub: &HubClient) -> Result<StatusText, CommandError> {

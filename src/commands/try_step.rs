@@ -9,12 +9,12 @@ use bue_model::wire::{JobInput, JobQuery, LeaseBatch};
 use bue_model::{ValueRef, cbor};
 use bue_worker::run_job;
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
 use crate::flags::wall::WallFlag;
-use crate::local::services::Services;
+use crate::local::services::{ServiceOptions, Services};
 use crate::local::worker::worker_config;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
@@ -40,10 +40,22 @@ pub(crate) struct Try {
     /// Print one JSON object: step, outcome, error, trace, log, value
     #[arg(long)]
     json: bool,
+    /// How --json writes the value: `json`, or `cbor` for {"cbor": BASE64}, which loses no types
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = ValueForm::Json, requires = "json")]
+    values: ValueForm,
     #[command(flatten)]
     allow: AllowFlags,
     #[command(flatten)]
     wall: WallFlag,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ValueForm {
+    /// As docs/results.md describes
+    Json,
+    /// As the hub stores it, in base64
+    Cbor,
 }
 
 impl Try {
@@ -54,7 +66,7 @@ impl Try {
         let (cache, network, wall) =
             (settings.cache_dir()?, self.allow.network(&settings)?, self.wall.mode(&settings)?);
         block_on(interruptible(async {
-            let services = Services::start(None, false).await?;
+            let services = Services::start(None, ServiceOptions::default()).await?;
             let (run, task) = task(&services, &script, inputs).await?;
             let prepared = prepare_sandbox(cache).await?;
             let config = worker_config(prepared, Vec::new(), network, wall, &services.hub, &services.bucket).await?;
@@ -62,7 +74,10 @@ impl Try {
                 run_job(&config, services.client_of_bucket()?, task).await.context("failed to run the step")?;
             let writer = ResultWriter::new(&services.hub, &services.bucket, run);
             match self.json {
-                true => print_attempt_as_json(writer, None, &self.step, &attempt).await?,
+                true => {
+                    let writer = writer.exact(self.values == ValueForm::Cbor);
+                    print_attempt_as_json(writer, None, &self.step, &attempt).await?;
+                }
                 false => print_attempt(writer, &self.step, &attempt).await?,
             }
             services.stop().await;

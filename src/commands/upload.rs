@@ -1,6 +1,6 @@
 //! `bue upload`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use bue_client::{BucketClient, HubClient};
@@ -17,7 +17,7 @@ use crate::runs::outcome::expect_success;
 use crate::runs::results::ResultWriter;
 use crate::runs::submit::submit;
 use crate::runs::unserved::warn_unserved;
-use crate::script::check::{CheckedScript, load_script};
+use crate::script::check::{CheckedScript, load_script, load_script_on_stdin};
 
 /// Submits a script to a hub and prints the id of its run.
 ///
@@ -25,9 +25,12 @@ use crate::script::check::{CheckedScript, load_script};
 /// on stdout, the id of the run on stderr. `submit` is an alias.
 #[derive(Debug, Args)]
 pub(crate) struct Upload {
-    /// The script
+    /// The script; `-` reads it from stdin, and then paths in it are relative to the working directory
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: PathBuf,
+    /// The name of the run in lists [default: FILE as it is typed, or `stdin`]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Wait until the run has ended; the exit code is 1 if it failed
     #[arg(long)]
     wait: bool,
@@ -66,11 +69,21 @@ impl Upload {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
         self.buelon.print_notes();
-        let script = load_script(&self.file, self.params.arguments()?, &settings)?;
+        let script = self.script(&settings)?;
         block_on(interruptible(async {
             let clients = self.servers.connect(&settings).await?;
             self.upload(&script, &clients.hub, &clients.bucket).await
         }))
+    }
+
+    fn script(&self, settings: &Settings) -> Result<CheckedScript, CommandError> {
+        let given = self.params.arguments()?;
+        if self.file == Path::new("-") {
+            let name = self.name.clone().unwrap_or_else(|| "stdin".to_owned());
+            return load_script_on_stdin(name, given, settings);
+        }
+        let script = load_script(&self.file, given, settings)?;
+        Ok(CheckedScript { name: self.name.clone().unwrap_or(script.name), ..script })
     }
 
     async fn upload(&self, script: &CheckedScript, hub: &HubClient, bucket: &BucketClient) -> Result<(), CommandError> {

@@ -8,5 +8,6 @@ pub(crate) mod filter;
 pub(crate) mod params;
 pub(crate) mod scopes;
 pub(crate) mod server;
+pub(crate) mod simulation;
 pub(crate) mod target;
 pub(crate) mod wall;

@@ -5,5 +5,6 @@
 pub(crate) mod explain_wall;
 pub(crate) mod run;
 pub(crate) mod services;
+pub(crate) mod simulation;
 pub(crate) mod watch;
 pub(crate) mod worker;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bue_client::HubClient;
+use bue_hub::Simulation;
 use bue_model::RunId;
 use bue_model::log::{LogSelection, LogView};
 use bue_model::wire::RunView;
@@ -14,10 +15,11 @@ use bue_runtime::WallMode;
 use tokio::time::timeout;
 
 use crate::config::network::Network;
-use crate::local::services::{Services, first_failure};
+use crate::local::services::{ServiceOptions, Services, first_failure};
+use crate::local::simulation::RunSimulation;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::interruptible;
-use crate::process::output::eprint_line;
+use crate::process::output::{eprint_line, program_failed};
 use crate::process::signals::interrupted;
 use crate::runs::follow::follow;
 use crate::runs::live_log::{LiveLog, labelled_lines};
@@ -53,12 +55,21 @@ pub(crate) struct LocalRunOptions {
     pub(crate) logs: bool,
     /// Serve the dashboard, and print a link to it.
     pub(crate) dashboard: bool,
+    /// The clock of everything in it; `None` if time is real.
+    pub(crate) simulation: Option<Arc<RunSimulation>>,
 }
 
 /// Runs a script to its end. Everything starts as early as it can: from the second start on, the sandbox is loaded while the
 /// code is uploaded.
-pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions) -> Result<FinishedRun, CommandError> {
-    let mut services = Services::start(options.data.as_deref(), options.dashboard).await?;
+pub(crate) async fn run_locally(
+    script: &CheckedScript,
+    mut options: LocalRunOptions,
+) -> Result<FinishedRun, CommandError> {
+    let simulation = options.simulation.take();
+    options.network.config.simulated_time = simulation.as_ref().map(|simulation| simulation.time().clone());
+    let time = simulation.clone().map(|simulation| simulation as Arc<dyn Simulation>);
+    let service_options = ServiceOptions { dashboard: options.dashboard, time };
+    let mut services = Services::start(options.data.as_deref(), service_options).await?;
     let hub = Arc::clone(&services.hub);
     if options.dashboard {
         let link = hub.web_link().await.context("failed to get a link to the dashboard")?;
@@ -81,6 +92,13 @@ pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions
     let view = tokio::select! {
         view = follow_with_logs(&hub, run, &mut progress, logs) => view?,
         error = first_failure(&mut services.tasks) => return Err(error),
+        () = end_of_simulation(simulation.as_deref()) => {
+            progress.finish();
+            return Err(program_failed(
+                "the run has not ended within its limit of simulated time; set --time-limit to a longer one, or find out which step \
+                 waits for what never comes",
+            ));
+        }
         () = interrupted() => {
             // So that the run is stored as cancelled if `--data` keeps it. The command ends even if this fails.
             let _ = timeout(CANCEL_TIMEOUT, services.hub.end_run(run)).await;
@@ -89,6 +107,14 @@ pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions
     };
     progress.finish();
     Ok(FinishedRun { services, run, view })
+}
+
+/// Returns when simulated time has reached its limit.
+async fn end_of_simulation(simulation: Option<&RunSimulation>) {
+    match simulation {
+        Some(simulation) => simulation.over().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Follows a run, and prints what its steps print.

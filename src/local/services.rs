@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, ClientOptions, HubClient};
-use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
+use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, Simulation, SqliteStore, serve_bucket, serve_hub};
 use bue_runtime::{Prepared, WallMode};
 use bue_worker::{PrintedOutput, WorkerConfig};
 use tempfile::TempDir;
@@ -39,6 +39,15 @@ pub(crate) struct Services {
     _folder: Option<TempDir>,
 }
 
+/// What a hub in this process does.
+#[derive(Default)]
+pub(crate) struct ServiceOptions {
+    /// Serves the dashboard.
+    pub(crate) dashboard: bool,
+    /// Its clock. Without one, time is real.
+    pub(crate) time: Option<Arc<dyn Simulation>>,
+}
+
 /// Where hub and bucket store their data.
 struct StateFolder {
     path: PathBuf,
@@ -47,19 +56,22 @@ struct StateFolder {
 }
 
 impl Services {
-    /// Starts hub and bucket on loopback, each on a port that the system chooses; the hub with its dashboard or without.
-    pub(crate) async fn start(data: Option<&Path>, dashboard: bool) -> Result<Self, CommandError> {
+    /// Starts hub and bucket on loopback, each on a port that the system chooses.
+    pub(crate) async fn start(data: Option<&Path>, options: ServiceOptions) -> Result<Self, CommandError> {
         let StateFolder { path, durability, temporary } = open_state_folder(data)?;
         let store = SqliteStore::open(&path.join("hub.db"), durability).context("failed to open the hub's database")?;
         let blobs = BlobStore::open(&path.join("blobs"), durability).context("failed to open the bucket's folder")?;
-        let hub = Hub::new(Arc::new(store));
-        let hub = if dashboard { hub } else { hub.without_dashboard() };
         let token = new_token()?;
         let access = Access::single_token(&token);
         let (hub_listener, hub_address) = bind().await?;
         let (bucket_listener, bucket_address) = bind().await?;
         let stop_servers = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let hub = match options.time {
+            Some(time) => Hub::simulated(Arc::new(store), time),
+            None => Hub::new(Arc::new(store)),
+        };
+        let hub = if options.dashboard { hub } else { hub.without_dashboard() };
         tasks.spawn(until_stopped(serve_hub(
             hub_listener,
             hub.with_access(access.clone()).with_one_worker(),

@@ -12,6 +12,9 @@ use crate::process::control_characters::{with_colours_only, without_control_char
 /// Moves to the upper left corner of the terminal and clears it.
 const CLEAR_SCREEN: &str = "\u{1b}[H\u{1b}[2J";
 
+/// Clears from the cursor to the end of the line.
+const CLEAR_LINE: &str = "\u{1b}[K";
+
 /// Prints a message and a newline to stderr. A failed write is ignored: there is nowhere to report it.
 pub(crate) fn eprint_line(line: &str) {
     eprint_text(&format!("{line}\n"));
@@ -86,6 +89,13 @@ pub(crate) fn json_text(value: &impl Serialize) -> anyhow::Result<String> {
 /// Clears the terminal.
 pub(crate) fn clear_screen() -> Result<(), CommandError> {
     print_raw(CLEAR_SCREEN)
+}
+
+/// Replaces the line of the terminal on which the cursor is. A newline at its end keeps it. Cuts it off at this many columns, because
+/// a longer one would continue in the next row and stay there.
+pub(crate) fn redraw_line(text: &str, columns: Option<usize>) -> Result<(), CommandError> {
+    let text: String = without_control_characters(text).chars().take(columns.unwrap_or(usize::MAX)).collect();
+    print_raw(&format!("\r{CLEAR_LINE}{text}"))
 }
 
 fn print_raw(text: &str) -> Result<(), CommandError> {

@@ -20,6 +20,7 @@ pub(crate) mod progress;
 pub(crate) mod publish;
 pub(crate) mod results;
 pub(crate) mod run_list;
+pub(crate) mod status_line;
 pub(crate) mod submit;
 pub(crate) mod tables;
 pub(crate) mod times;

@@ -4,8 +4,9 @@
 use std::io::{BufWriter, Stdout, Write};
 
 use anyhow::{Context, anyhow};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bue_client::{BucketClient, HubClient};
-use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
+use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue, RunView};
 use bue_model::{ArgumentSummary, CallState, Chunk, EncodedJson, Round, RunId, ValueRef, cbor};
 use bytes::Bytes;
 use serde::Serialize;
@@ -22,6 +23,10 @@ pub(crate) struct ResultWriter<'a> {
     out: BufWriter<Stdout>,
     /// The state of the call that is being written.
     state: CallState,
+    /// Is added to the object of `--json`: when the run began and ended, if its time is simulated.
+    time: Option<serde_json::Value>,
+    /// Writes single values as CBOR, which keeps their types.
+    is_exact: bool,
 }
 
 /// A failed job in the output of `--json`.
@@ -49,7 +54,26 @@ struct Part {
 impl<'a> ResultWriter<'a> {
     /// Makes a writer to stdout.
     pub(crate) fn new(hub: &'a HubClient, bucket: &'a BucketClient, run: RunId) -> Self {
-        Self { hub, bucket, run, out: BufWriter::new(std::io::stdout()), state: CallState::default() }
+        Self {
+            hub,
+            bucket,
+            run,
+            out: BufWriter::new(std::io::stdout()),
+            state: CallState::default(),
+            time: None,
+            is_exact: false,
+        }
+    }
+
+    /// Writes the value of an object as `{"cbor":"BASE64"}` instead of JSON, if `is_exact`.
+    pub(crate) fn exact(self, is_exact: bool) -> Self {
+        Self { is_exact, ..self }
+    }
+
+    /// Adds when the run began and ended, in milliseconds since 1970, to the object of `--json`.
+    pub(crate) fn with_time(self, view: &RunView) -> Self {
+        let time = serde_json::json!({ "from": view.created_at, "to": view.finished_at });
+        Self { time: Some(time), ..self }
     }
 
     /// Writes the object of `--json`, on one line.
@@ -63,7 +87,12 @@ impl<'a> ResultWriter<'a> {
                 self.write_entry(&part).await?;
             }
         }
-        self.write_text(&format!(r#"],"failed":{}}}"#, failed?))?;
+        self.write_text(&format!(r#"],"failed":{}"#, failed?))?;
+        if let Some(time) = &self.time {
+            let time = json_text(time)?;
+            self.write_text(&format!(r#","time":{time}"#))?;
+        }
+        self.write_text("}")?;
         self.end_line()
     }
 
@@ -98,6 +127,10 @@ impl<'a> ResultWriter<'a> {
         self.write_text(text.strip_suffix('}').unwrap_or(&text))?;
         self.write_text(r#","value":"#)?;
         match value {
+            Some(value) if self.is_exact => {
+                let value = BASE64_STANDARD.encode(self.fetch(value).await?);
+                self.write_text(&format!(r#"{{"cbor":"{value}"}}"#))?;
+            }
             Some(value) => self.write_stored(value).await?,
             None => self.write_text("null")?,
         }
@@ -136,7 +169,7 @@ impl<'a> ResultWriter<'a> {
             let comma = if part.call > 0 { "," } else { "" };
             self.write_text(&format!(r#"{comma}{{"line":{},"name":"#, part.result.line))?;
             self.write_json(&part.result.name)?;
-            self.write_text(r#","value":"#)?;
+            self.write_text(&format!(r#","used":{},"value":"#, part.result.is_used))?;
         }
         self.update_state(part);
         self.write_result(part).await?;

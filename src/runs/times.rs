@@ -25,6 +25,11 @@ pub(crate) fn ago_text(time: Timestamp, now: Timestamp) -> String {
     if ms < 1_000 { "now".to_owned() } else { format!("{} ago", largest.join(" ")) }
 }
 
+/// Formats a time in UTC: `2026-11-01T06:00:00Z`.
+pub(crate) fn utc_text(time: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(time.0).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +38,11 @@ mod tests {
     fn a_duration_has_at_most_two_units() {
         let texts = [0, 850, 12_345, 60_000, 185_000, 7_800_000, 273_600_000].map(duration_text);
         assert_eq!(texts, ["0 ms", "850 ms", "12 s", "1 m", "3 m 5 s", "2 h 10 m", "3 d 4 h"]);
+    }
+
+    #[test]
+    fn a_time_of_day_is_in_utc() {
+        assert_eq!(utc_text(Timestamp(1_793_512_800_999)), "2026-11-01T06:00:00Z");
     }
 
     #[test]

@@ -18,12 +18,13 @@ use jiff::tz::TimeZone;
 use crate::compiled::builder::Builder;
 use crate::config::settings::Settings;
 use crate::deps::locked::{LockedPackages, Wheels};
+use crate::process::clock::now;
 use crate::process::command_error::CommandError;
 use crate::process::output::{eprint_coloured, eprint_line, program_failed, use_colour};
 use crate::script::bundle::{files_outside, pack};
 use crate::script::code_check::code_problems;
 use crate::script::neighbours::folder;
-use crate::script::read::{read_script, read_source};
+use crate::script::read::{read_script, read_script_on_stdin, read_source};
 
 /// A script without errors, with its code: ready to be submitted.
 #[derive(Debug)]
@@ -57,7 +58,30 @@ pub(crate) fn load_script(
     given: BTreeMap<String, Argument>,
     settings: &Settings,
 ) -> Result<CheckedScript, CommandError> {
-    load(path, Some(given), settings)
+    load_script_at(now(), path, given, settings)
+}
+
+/// The same for a run that begins at another time than now, on which parameters such as `yesterday` depend.
+pub(crate) fn load_script_at(
+    time: bue_model::Timestamp,
+    path: &Path,
+    given: BTreeMap<String, Argument>,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
+    load(path, Some((given, time)), settings)
+}
+
+/// The same for a script on stdin: paths in it are relative to the working directory. `name` is that of its runs.
+pub(crate) fn load_script_on_stdin(
+    name: String,
+    given: BTreeMap<String, Argument>,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
+    let text = read_script_on_stdin().map_err(|message| program_failed(&message))?;
+    // a script in the working directory, whose name nothing reads
+    let path = Path::new("stdin.bue");
+    let report = check_text((name, text), path, (&settings.cache_dir()?, None), |_| ());
+    finish_loading(report, path, Some((given, now())), settings)
 }
 
 /// Reads and checks a script, and packs the code of its steps. Its plan keeps its parameters. Diagnostics are printed.
@@ -146,14 +170,24 @@ fn one_call(plan: &Plan, name: &str) -> Option<Plan> {
 
 fn load(
     path: &Path,
-    given: Option<BTreeMap<String, Argument>>,
+    given: Option<(BTreeMap<String, Argument>, bue_model::Timestamp)>,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
+    let report = check_script(path, &settings.cache_dir()?, None).map_err(|message| program_failed(&message))?;
+    finish_loading(report, path, given, settings)
+}
+
+/// Builds and packs the code of the steps of a script that was checked, and prints its diagnostics.
+fn finish_loading(
+    mut report: ScriptReport,
+    path: &Path,
+    given: Option<(BTreeMap<String, Argument>, bue_model::Timestamp)>,
     settings: &Settings,
 ) -> Result<CheckedScript, CommandError> {
     let mut builder = Builder::new(settings)?;
-    let mut report = check_script(path, &settings.cache_dir()?, None).map_err(|message| program_failed(&message))?;
     report.build(path, &mut builder);
-    if let Some(given) = given {
-        report.bind(given);
+    if let Some((given, time)) = given {
+        report.bind(given, time);
     }
     report.print_diagnostics();
     let name = report.name.clone();
@@ -263,10 +297,10 @@ impl ScriptReport {
     }
 
     /// Puts values in the places of the parameters. The run's time is now.
-    fn bind(&mut self, given: BTreeMap<String, Argument>) {
+    fn bind(&mut self, given: BTreeMap<String, Argument>, time: bue_model::Timestamp) {
         let Some(plan) = self.plan.take() else { return };
         let script = Script { path: &self.name, text: &self.text };
-        let time = RunTime { at: Timestamp::now(), zone: TimeZone::UTC };
+        let time = RunTime { at: Timestamp::from_millisecond(time.0).unwrap_or_default(), zone: TimeZone::UTC };
         match bind_params(script, &self.compiled, plan, given, &time) {
             Ok(plan) => self.plan = Some(plan),
             Err(diagnostics) => self.diagnostics.extend(diagnostics),

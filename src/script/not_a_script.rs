@@ -10,7 +10,7 @@ pub(super) fn explain(path: &Path) -> Option<String> {
     if path == Path::new("-") {
         return Some(
             "a script is read from a file, not from stdin, because the paths in it are relative to the file; write it \
-             to a file and type `bue run FILE`"
+             to a file and type `bue run FILE`, or submit it with `bue upload -f -`"
                 .to_owned(),
         );
     }

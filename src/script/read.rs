@@ -7,7 +7,7 @@ use std::path::Path;
 use bue_lang::FileContents;
 
 use crate::script::not_a_script::explain;
-use crate::script::text_file::read_text;
+use crate::script::text_file::{read_limited, read_text};
 
 /// Returns the text of a script, or a message that names the file.
 pub(crate) fn read_script(path: &Path) -> Result<String, String> {
@@ -15,6 +15,11 @@ pub(crate) fn read_script(path: &Path) -> Result<String, String> {
         return Err(message);
     }
     read_text(path).map_err(|error| format!("failed to read {}: {error}", path.display()))
+}
+
+/// Returns the text of a script on stdin, or a message.
+pub(crate) fn read_script_on_stdin() -> Result<String, String> {
+    read_limited(io::stdin().lock()).map_err(|error| format!("failed to read the script on stdin: {error}"))
 }
 
 /// Returns the text of a file that a step names.

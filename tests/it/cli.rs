@@ -1,5 +1,6 @@
 //! Usage, help, settings, pipes, Ctrl-C.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
@@ -169,6 +170,18 @@ fn completions_are_scripts() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         assert!(project.bue(&["completions", shell]).expect_code(0).stdout.contains("upload"), "{shell}");
     }
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let project = Project::new(&[]);
+    project.bue_writes(&["man", "man/man1"]).expect_code(0);
+    let page = |name: &str| fs::read_to_string(project.path("man/man1").join(name)).expect("a page");
+    assert!(page("bue.1").contains(".TH bue 1"));
+    assert!(page("bue-run.1").contains("allow"));
+    assert!(page("bue-schedule-add.1").contains("cron"));
+    assert!(!project.path("man/man1/bue-sandbox-host.1").exists());
+    project.bue(&["man", "/proc/none"]).expect_code(3).expect_stderr(&["/proc/none"]);
 }
 
 #[test]

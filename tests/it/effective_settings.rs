@@ -42,3 +42,19 @@ fn config_prints_what_counts_and_where_it_is_set() {
     assert!(table.contains("client.bucket in bue.toml") && !table.contains("BUE_KEEP"), "{table}");
     assert!(project.bue(&["config", "--all"]).expect_code(0).stdout.contains("BUE_KEEP"));
 }
+
+#[test]
+fn programs_get_what_a_client_connects_with() {
+    let project = Project::new(&[(".env", "BUE_TOKEN=hunter2\nBUE_HUB=other:1\nBUE_SERVER_CA=ca.pem\n")]);
+    let settings = project.bue(&["config", "--client"]).expect_code(0).json();
+    let (bucket, none) = (json!(null), json!(null));
+    let expected = json!({
+        "hub": "other:1", "bucket": bucket, "token": "hunter2", "ca": "ca.pem", "client_cert": none, "client_key": none
+    });
+    assert_eq!(settings, expected);
+    // a token of the environment is not for a hub that the folder names
+    project.write(".env", "BUE_HUB=other:1\n");
+    let mut command = project.command(&["config", "--client"]);
+    command.env("BUE_TOKEN", "mine");
+    finish(command).expect_code(2).expect_stderr(&["refused to send the token to other:1"]);
+}

@@ -41,6 +41,7 @@
 //! modules        no import cycles between the files of a crate
 //! contributing   the recipes in CONTRIBUTING name every file
 //! python_client  the Python client's own tests
+//! documented_requests requests of docs/http-api.md are answered as they are printed
 //! documented_scripts  scripts in README and docs run as they are printed
 //! docs           commands, scripts, links and names in the documentation
 //! ```
@@ -59,6 +60,7 @@ mod compiled;
 mod contributing;
 mod dashboard;
 mod docs;
+mod documented_requests;
 mod documented_scripts;
 mod effective_settings;
 mod environment;

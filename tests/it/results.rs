@@ -64,8 +64,8 @@ fn json_has_the_state_of_each_call() {
     );
     assert_eq!(entries[6]["rounds"], json!({"completed": 2, "failed": 1, "cancelled": 1, "skipped": 0}));
     let keys = |entry: &Value| entry.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&entries[4]), ["line", "name", "value", "state"]);
-    assert_eq!(keys(&entries[6]), ["line", "name", "value", "state", "rounds"]);
+    assert_eq!(keys(&entries[4]), ["line", "name", "used", "value", "state"]);
+    assert_eq!(keys(&entries[6]), ["line", "name", "used", "value", "state", "rounds"]);
     assert_eq!(entries[8]["value"], Value::Null, "a loop that never ran has no rounds");
 }
 

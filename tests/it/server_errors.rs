@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use bue_model::wire::{CONTENT_TYPE, WIRE_VERSION};
 use tempfile::TempDir;
 
 use crate::project::{Project, finish, prepare, python};
@@ -14,16 +15,22 @@ const ONE: &str = "def one():\n    return 1";
 
 /// A web server that is not ours, and requires a password.
 fn foreign_server() -> SocketAddr {
+    server_answering("401 Unauthorized", "text/html", b"<html>401 Authorization Required</html>".to_vec())
+}
+
+/// A server that gives every request the same answer.
+fn server_answering(status: &'static str, content_type: &'static str, body: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
             let _ = stream.read(&mut [0; 4096]);
-            let body = "<html>401 Authorization Required</html>";
-            let head =
-                format!("HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-            let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(&[head.as_bytes(), &body].concat());
         }
     });
     address
@@ -52,6 +59,49 @@ fn a_refusal_names_the_server_that_refused() {
     let status = project.bue(&["status", "-b", &foreign]).expect_code(3);
     status.expect_stderr(&[&format!("the server at {foreign} is no hub of bue"), "401"]);
     assert!(!status.stderr.contains("token"), "{}", status.stderr);
+}
+
+#[test]
+fn a_hub_of_another_release_is_told_from_this_program_by_its_age() {
+    let project = Project::new(&[]);
+    for (version, older) in [
+        (WIRE_VERSION - 1, "the hub is older; install bue "),
+        (WIRE_VERSION + 1, "is older; install the hub's release here"),
+    ] {
+        // what it says of itself, and of everything else in a way that this release does not know
+        let info = format!(r#"{{"version":"0.0.1","bucket":null,"scopes":[],"wire":{version}}}"#);
+        let hub = server_answering("200 OK", "application/json", info.into_bytes()).to_string();
+        for arguments in [&["status"][..], &["status", "--line"], &["why", "1"], &["pipelines"]] {
+            let output = project.bue(&[arguments, &["-b", &hub]].concat()).expect_code(3);
+            output.expect_stderr(&[&hub, &format!("version {version} of the messages"), older]);
+        }
+        let hub = server_answering("200 OK", CONTENT_TYPE, vec![version, 0]).to_string();
+        let run = "00000000-0000-0000-0000-000000000001";
+        let output = project.bue(&["result", run, "-b", &hub, "-k", &hub]).expect_code(3);
+        output.expect_stderr(&[&hub, &format!("version {version} of the messages"), older]);
+    }
+}
+
+/// The hub says the same to a client of another release.
+#[test]
+fn a_hub_says_which_side_of_a_request_is_older() {
+    let folder = TempDir::new().expect("a folder");
+    let hub = Server::start(&folder, &["hub", "-b", "127.0.0.1:0"]);
+    for (version, older) in [(WIRE_VERSION - 1, "the client is older"), (WIRE_VERSION + 1, "is older than the client")]
+    {
+        let mut stream = TcpStream::connect(&hub.address).expect("a connection");
+        let head = format!(
+            "POST /v1/leases HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: 1\r\n\r\n",
+            hub.address
+        );
+        stream.write_all(&[head.as_bytes(), &[version]].concat()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains("other_version") && answer.contains(older),
+            "{answer}"
+        );
+    }
 }
 
 #[test]

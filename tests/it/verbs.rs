@@ -168,6 +168,71 @@ fn a_subscribed_status_updates_until_the_run_has_ended() {
     assert_eq!(exit_status("bue status exits", &mut child).code(), Some(130));
 }
 
+#[test]
+fn the_status_line_counts_runs_jobs_and_workers() {
+    let script = [
+        step("first", "def first():\n    return 1"),
+        step("second", "def second(x):\n    return x"),
+        "p = first | second\np()\n".to_owned(),
+    ];
+    let services = Services::new(&script.concat());
+    let line = || services.bue(&["status", "--line"]).expect_code(0).stdout;
+    let idle = "runs: 0 open, jobs: blocked 0 available 0 (delayed 0) running 0 completed 0 failed 0 cancelled 0, handed back 0";
+    assert_eq!(line(), format!("{idle}, workers 0\n"));
+    let json = services.bue(&["status", "--line", "--json"]).expect_code(0).json();
+    assert_eq!((&json["counts"]["runs"], &json["oldest_run_at"]), (&json!(0), &Value::Null));
+
+    // lines that are not on a terminal are printed when something has changed
+    let mut child = services.project.command(&["status", "--line", "-s"]).stdout(Stdio::piped()).spawn().expect("bue");
+    let lines = Lines::new(child.stdout.take().expect("stdout"));
+    assert_eq!(lines.next("the first line"), Some(format!("{idle}, workers 0")));
+    services.upload();
+    let open = "runs: 1 open, jobs: blocked 1 available 1 (delayed 0) running 0 completed 0 failed 0 cancelled 0, handed back 0, oldest ";
+    let next = lines.next("a line for the run").expect("a line");
+    assert!(next.starts_with(open) && next.ends_with(", workers 0"), "{next}");
+    let worker = services.worker("default");
+    wait_until("the run has ended", || line().starts_with(idle));
+    assert_eq!(line(), format!("{idle}, workers 1\n"));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill").success());
+    assert_eq!(exit_status("bue status exits", &mut child).code(), Some(130));
+
+    // with -l, each line begins with its time
+    let arguments = ["status", "--line", "-s", "-l"];
+    let mut child = services.project.command(&arguments).stdout(Stdio::piped()).spawn().expect("bue");
+    let first = Lines::new(child.stdout.take().expect("stdout")).next("a lasting line").expect("a line");
+    assert!(first.get(19..).is_some_and(|rest| rest.starts_with("Z runs: 0 open")), "{first}");
+    child.kill().expect("killed");
+    exit_status("bue status ends", &mut child);
+    services.bue(&["status", "--line", "last"]).expect_code(2);
+    services.bue(&["status", "-l"]).expect_code(2);
+    drop(worker);
+}
+
+#[test]
+fn a_script_is_uploaded_from_stdin_and_under_a_name() {
+    let services = Services::new(&[step("one", "def one():\n    return 1"), "one()\n".to_owned()].concat());
+    services.project.write("steps.py", "def two():\n    return 2\n");
+    let upload = |arguments: &[&str], script: &str| {
+        let mut command = services.project.command(&[&["upload", "-f", "-"], arguments].concat());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("bue");
+        child.stdin.take().expect("stdin").write_all(script.as_bytes()).expect("a script");
+        child_output("bue upload", child)
+    };
+    let name = |run: &str| services.bue(&["status", run, "--json"]).expect_code(0).json()["name"].clone();
+    for (arguments, expected) in [(&[][..], "stdin"), (&["--name", "nightly"][..], "nightly")] {
+        // paths are relative to the working directory
+        let output = upload(arguments, "import python (two) steps.py\ntwo()\n");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(name(String::from_utf8(output.stdout).expect("an id").trim()), expected);
+    }
+    let output = upload(&[], "two(\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stdin:1:"), "{output:?}");
+    let run = services.bue(&["upload", "-f", "x.bue", "--name", "mine"]).expect_code(0).stdout;
+    assert_eq!(name(run.trim()), "mine");
+}
+
 /// No server listens on port 1; every verb falls back to the hub that is reachable.
 #[test]
 fn every_verb_accepts_several_hubs() {

@@ -20,8 +20,12 @@ fn parts() -> [&'static str; 4] {
 
 /// Runs a command in a thread that lacks Landlock, and so do the processes that it starts.
 fn finish_without_landlock(command: Command) -> CommandOutput {
-    let calls = [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_restrict_self];
-    let rules = calls.map(|call| (call, Vec::new())).into_iter().collect();
+    finish_without(&[libc::SYS_landlock_create_ruleset, libc::SYS_landlock_restrict_self], command)
+}
+
+/// Runs a command in a thread whose kernel does not know these system calls, like that of an older Linux.
+fn finish_without(calls: &[i64], command: Command) -> CommandOutput {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
     let refuse = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, TargetArch::x86_64).expect("a filter");
     let filter: seccompiler::BpfProgram = filter.try_into().expect("a filter");
@@ -32,6 +36,27 @@ fn finish_without_landlock(command: Command) -> CommandOutput {
         });
         limited.join().expect("no panic")
     })
+}
+
+#[test]
+fn a_kernel_that_is_too_old_is_named_and_calls_that_newer_ones_added_are_not_needed() {
+    prepare();
+    let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
+    let run = || project.command(&["run", "x.bue"]);
+    for (call, name) in [(libc::SYS_memfd_create, "memfd_create"), (libc::SYS_getrandom, "getrandom")] {
+        finish_without(&[call], run()).expect_code(3).expect_stderr(&[name, "Linux 3.17", "not implemented"]);
+    }
+    let newer = [
+        libc::SYS_seccomp,
+        libc::SYS_statx,
+        libc::SYS_rseq,
+        libc::SYS_pidfd_open,
+        libc::SYS_clone3,
+        libc::SYS_close_range,
+        libc::SYS_openat2,
+        libc::SYS_landlock_create_ruleset,
+    ];
+    assert_eq!(finish_without(&newer, run()).expect_code(0).stdout, "1\n");
 }
 
 #[test]

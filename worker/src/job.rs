@@ -221,7 +221,7 @@ impl JobRunner {
         let running = match task {
             StepTask::Sandbox(task) => {
                 let bucket = self.fetch.step_bucket(lease.run, &self.limits);
-                let running = self.hosts.run_with(task, bucket, reserved).await?;
+                let running = self.hosts.run_with((task, lease.job.0), bucket, reserved).await?;
                 drop(pending_start);
                 running
             }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import warnings
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from ._cancel import interruptible
@@ -17,6 +18,8 @@ from ._settings import Settings
 
 # Exit code of a script with errors, or of something that does not exist.
 _PROGRAM_FAILED = 1
+# Reading a few small files.
+_SETTINGS_TIMEOUT = 60.0
 _NAME = "bue.exe" if os.name == "nt" else "bue"
 
 # Paths of programs that are bue.
@@ -161,6 +164,29 @@ def run(
         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
     failure = ScriptError if process.returncode == _PROGRAM_FAILED else CommandFailed
     raise failure(arguments, process.returncode, stderr)
+
+
+def settings_of_files() -> Optional[Dict[str, Any]]:
+    """Return what a client connects with according to the environment, `.env` and `bue.toml`, as the program reads them.
+
+    None if there is no such file, or no program. Settings of a folder that the user does not trust have no effect; then the
+    program prints which ones, and this warns. Raises CommandFailed.
+    """
+    folder = os.environ.get("BUE_CONFIG_DIR") or os.path.join(
+        os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "bue"
+    )
+    files = (os.environ.get("ENV_PATH") or ".env", "bue.toml", os.path.join(folder, "bue.toml"))
+    if not any(os.path.isfile(file) for file in files):
+        return None
+    try:
+        find_bue()
+    except BinaryNotFound:
+        return None
+    arguments = ["config", "--client"]
+    output = run(arguments, timeout=_SETTINGS_TIMEOUT)
+    if output.stderr.strip():
+        warnings.warn(output.stderr.strip(), stacklevel=4)
+    return parse_json(arguments, output.stdout)
 
 
 def parse_json(arguments: Sequence[str], text: str) -> Dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Where the servers are, and as whom to connect: arguments, else the environment.
+"""Where the servers are, and as whom to connect: arguments, else the environment, else `.env` and `bue.toml`.
 
-The variables are those of the program `bue` (`docs/settings.md`). Files such as `.env` and `bue.toml` are not read: they
-count only once the user trusts them, and the program `bue` alone knows which ones are trusted.
+The variables are those of the program `bue` (`docs/settings.md`). The program reads the files, because they count only once the
+user trusts them, and it alone knows which ones are trusted.
 """
 
 from __future__ import annotations
@@ -102,9 +102,20 @@ def load(
 ) -> Settings:
     """Return the settings of these arguments; of each one that is None, that of the environment.
 
-    Raises InvalidSetting.
+    environment: replaces that of the process. Without `url`, the settings of `.env` and `bue.toml` count too. A token of these
+    files is only for the servers that they name, so with `url` they do not count. Raises InvalidSetting, or CommandFailed if
+    the program refuses these files.
     """
     variables = os.environ if environment is None else environment
+    if url is None and environment is None:
+        from ._binary import settings_of_files
+
+        files = settings_of_files()
+        if files is not None:
+            # the environment, which has priority, is in these settings
+            url, variables = files["hub"], {}
+            token, bucket, ca = token or files["token"], bucket or files["bucket"], ca or files["ca"]
+            client_cert, client_key = client_cert or files["client_cert"], client_key or files["client_key"]
     hub = url if url is not None else _address(variables, "BUE_HUB", "PIPE_WORKER", _DEFAULT_HUB_PORT)
     if bucket is None:
         bucket = _address(variables, "BUE_BUCKET", "BUCKET_CLIENT", _DEFAULT_BUCKET_PORT)

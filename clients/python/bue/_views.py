@@ -230,14 +230,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class RunPage:
-    """A page of a list of runs."""
-
-    runs: List[RunStatus]
-    next: Optional[str]
-
-
-@dataclass(frozen=True)
 class ErrorEntry:
     """A failed job of any run. at: when it failed. name: that of the run."""
 

@@ -75,6 +75,13 @@ class DocsTest(unittest.TestCase):
             for test in tests:
                 test()
 
+    def test_the_test_of_a_script_passes(self) -> None:
+        names: Dict[str, Any] = {}
+        [text] = [text for info, text in blocks() if info == "python test_poll.py"]
+        with working_directory(self.served.folder):
+            exec(compile(text, "test_poll.py", "exec"), names)
+            names["test_a_report_is_asked_for_until_it_is_done"]()
+
     def test_every_name_of_the_page_exists(self) -> None:
         text = PAGE.read_text(encoding="utf-8")
         for name in re.findall(r"`bue\.(\w+)`", text):

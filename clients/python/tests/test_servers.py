@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import unittest
 from typing import Any, Iterator, List
@@ -16,7 +17,7 @@ from unittest import mock
 import bue
 from bue import _session
 
-from .support import BUE, DEADLINE, Project, Served, Server, environment
+from .support import BUE, DEADLINE, Project, Served, Server, environment, working_directory
 from .support import bue as run_bue
 
 STEPS = "def one():\n    return 1\n\ndef fails():\n    raise ValueError('broken')\n"
@@ -67,6 +68,29 @@ class TokenTest(unittest.TestCase):
         token_file = served.write("token", tokens["admin"] + "\n")
         with environment(BUE_HUB=served.address, BUE_TOKEN_FILE=token_file):
             bue.Hub().upload(served.path("one.bue")).wait(DEADLINE)
+
+
+class SettingsTest(unittest.TestCase):
+    """Settings of `.env` are those of the program."""
+
+    def test_a_trusted_folder_names_hub_and_token(self) -> None:
+        project = Project({".env": "BUE_HUB=127.0.0.1:9\nBUE_TOKEN=bue_1\n"})
+        self.addCleanup(project.close)
+        state = tempfile.mkdtemp(prefix="bue-state-")
+        self.addCleanup(shutil.rmtree, state, True)
+        with working_directory(project.folder), environment(BUE_STATE_DIR=state):
+            with self.assertWarnsRegex(UserWarning, "ignored BUE_HUB, BUE_TOKEN in .env"):
+                self.assertEqual(repr(bue.Hub()), "<bue.Hub http://127.0.0.1:65432>")
+            run_bue(project.folder, "trust")
+            hub = bue.Hub()
+            self.assertEqual(repr(hub), "<bue.Hub http://127.0.0.1:9>")
+            self.assertEqual(hub._session.settings.token, "bue_1")
+            # the token is for the hub that the folder names
+            self.assertIsNone(bue.Hub("127.0.0.1:8")._session.settings.token)
+            with environment(BUE_HUB="127.0.0.1:7"), self.assertRaisesRegex(bue.CommandFailed, "refused to send the token"):
+                bue.Hub()
+            with environment(BUE_HUB="127.0.0.1:7", BUE_TOKEN="bue_2"):
+                self.assertEqual(bue.Hub()._session.settings.token, "bue_2")
 
 
 class TlsTest(unittest.TestCase):

@@ -59,7 +59,7 @@ class RunStepTest(unittest.TestCase):
         self.steps = self.project.path("my steps.py")
 
     def test_a_function_of_a_file_runs_in_the_sandbox(self) -> None:
-        self.assertEqual(run_step(self.steps, "get_status", {"id": 7}), {"id": 14, "day": "2026-11-01"})
+        self.assertEqual(run_step(self.steps, "get_status", {"id": 7}), {"id": 14, "day": datetime.date(2026, 11, 1)})
         self.assertEqual(run_step(self.steps, "add", 2**70, 1.0), 2.0**70)
         self.assertEqual(run_step(self.steps, "add", 2**70), 2**70 + 1)
         self.assertEqual(run_step(self.steps, "add", "é\n`", " #"), "é\n` #")

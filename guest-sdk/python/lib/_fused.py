@@ -1,9 +1,6 @@
 """The stages of `[read | parse | chunk64]`, which run as one job: each is an iterator over the one before, and pulls its elements."""
 
-import itertools
-import operator
 import sys
-import types
 
 import _bue_rows
 from bue import Result, StepStatus, _event_loop, _explain, _loader
@@ -64,7 +61,7 @@ class Fused:
         return self._run(inputs, keywords)
 
     def _run(self, inputs, keywords):
-        started, counters, ends = [], [], []
+        started, counters = [], []
         try:
             items = None
             for position, stage in enumerate(self.stages):
@@ -73,12 +70,9 @@ class Fused:
                 elif inputs and stage.is_async():
                     inputs = (_Elements(inputs[0]), *inputs[1:])
                 result = stage.start(inputs, keywords.get(str(position), {}))
-                if isinstance(result, types.GeneratorType):
-                    result = _ending(result, stage, ends)
                 started.append(result)
-                counter = itertools.count()
+                items, counter = _counted(result)
                 counters.append(counter)
-                items = _counted(result, counter)
             yield from _event_loop.iterate(items) if hasattr(items, "__aiter__") else items
         except BaseException as error:
             if counters:
@@ -91,11 +85,17 @@ class Fused:
                 if close is not None:
                     close()
         print(f"elements: {self._counts(counters)}", file=sys.stderr)
-        return self._end(ends)
+        return self._end(counters)
 
-    def _end(self, ends):
+    def _counts(self, counters):
+        return ", ".join(f"{stage.name} {counter.count}" for stage, counter in zip(self.stages, counters))
+
+    def _end(self, counters):
         """What the job ends with: the answer of the first stage that returned one, or what the last stage returned."""
-        for stage, end in ends:
+        for stage, counter in zip(self.stages, counters):
+            end = counter.end
+            if end is None:
+                continue
             if stage is not self.stages[-1] and not _is_answer(end):
                 raise TypeError(
                     f"stage `{stage.name}` returned {_explain.kind(end)} after its elements; yield it, or return a Result"
@@ -103,33 +103,30 @@ class Fused:
             return end
         return None
 
-    def _counts(self, counters):
-        return ", ".join(f"{stage.name} {next(counter)}" for stage, counter in zip(self.stages, counters))
-
-
-def _ending(result, stage, ends):
-    """The elements of a generator. Keeps what it returns at its end."""
-    end = yield from result
-    if end is not None:
-        ends.append((stage, end))
-
 
 def _is_answer(value):
     first = value[0] if isinstance(value, tuple) and value else value
     return isinstance(value, Result) or isinstance(first, StepStatus)
 
 
-def _counted(result, counter):
-    """The same elements, of which each advances the counter."""
+class _AsyncCounter:
+    count = 0
+    # an async generator returns nothing
+    end = None
+
+
+def _counted(result):
+    """Return the same elements, and an object with how many were taken, and what the stage returned at its end."""
     if hasattr(result, "__aiter__"):
-        return _counted_async(result, counter)
-    # without a Python frame for each element; a list that has ended does not advance the counter
-    return map(operator.itemgetter(0), zip(result, counter))
+        counter = _AsyncCounter()
+        return _counted_async(result, counter), counter
+    items = _bue_rows.counted(result)
+    return items, items
 
 
 async def _counted_async(result, counter):
     async for item in result:
-        next(counter)
+        counter.count += 1
         yield item
 
 

@@ -1,8 +1,10 @@
-//! The module `_bue_rows`: the elements of the first input of fused steps, which are decoded a few at a time (`lib/_fused.py`).
+//! The module `_bue_rows`: the elements of the first input of fused steps, which are decoded a few at a time, and iterators that count
+//! (`lib/_fused.py`).
 //!
 //! | name | meaning |
 //! | --- | --- |
 //! | `next_batch()` | a list of the next elements, or `None` at the end |
+//! | `counted(iterable)` | an iterator over the same elements. Its `count` is how many were taken; its `end` is what a generator returned at its end, or `None` |
 
 use core::cell::RefCell;
 
@@ -54,7 +56,58 @@ fn next(guest: &Guest, vm: &VirtualMachine) -> PyResult<Option<Vec<PyObjectRef>>
 
 #[rustpython_vm::pymodule]
 mod _bue_rows {
-    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    use rustpython_vm::common::lock::PyMutex;
+    use rustpython_vm::protocol::{PyIter, PyIterReturn};
+    use rustpython_vm::types::{IterNext, Iterable, SelfIter};
+    use rustpython_vm::{Py, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass};
+
+    /// An iterator over the elements of another one. In Python, counting would take as long as a stage.
+    #[pyclass(no_attr, module = "_bue_rows", name = "counted")]
+    #[derive(Debug, PyPayload)]
+    struct Counted {
+        iterator: PyIter,
+        count: AtomicU64,
+        end: PyMutex<Option<PyObjectRef>>,
+    }
+
+    #[pyclass(with(IterNext, Iterable), flags(DISALLOW_INSTANTIATION))]
+    impl Counted {
+        #[pygetset]
+        fn count(zelf: &Py<Self>) -> u64 {
+            zelf.count.load(Ordering::Relaxed)
+        }
+
+        #[pygetset]
+        fn end(zelf: &Py<Self>) -> Option<PyObjectRef> {
+            zelf.end.lock().clone()
+        }
+    }
+
+    impl SelfIter for Counted {}
+
+    impl IterNext for Counted {
+        fn next(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<PyIterReturn> {
+            let next = zelf.iterator.next(vm)?;
+            match &next {
+                PyIterReturn::Return(_) => {
+                    zelf.count.fetch_add(1, Ordering::Relaxed);
+                }
+                PyIterReturn::StopIteration(end) => {
+                    if let Some(end) = end {
+                        *zelf.end.lock() = Some(end.clone());
+                    }
+                }
+            }
+            Ok(next)
+        }
+    }
+
+    #[pyfunction]
+    fn counted(iterable: PyIter) -> Counted {
+        Counted { iterator: iterable, count: AtomicU64::new(0), end: PyMutex::new(None) }
+    }
 
     #[pyfunction]
     fn next_batch(vm: &VirtualMachine) -> PyResult {

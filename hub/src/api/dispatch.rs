@@ -68,6 +68,7 @@ pub(crate) async fn dispatch(
         Operation::ListAudit => json(&list_audit(hub, head.uri.query()).await?),
         Operation::GetRunAudit => json(&run_audit(hub, head.uri.query(), run()?).await?),
         Operation::GetHistory => json(&history(hub, head.uri.query()).await?),
+        Operation::GetCounts => json(&hub.counts.read(store, hub.now(), &hub.workers).await?),
         Operation::ListErrors => match list_errors(hub, head.uri.query()).await? {
             Errors::Jobs(page) => json(&page),
             Errors::Groups(page) => json(&page),

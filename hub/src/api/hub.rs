@@ -8,6 +8,7 @@ use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::api::backfills::Backfills;
+use crate::api::hub_counts::HubCounts;
 use crate::api::hub_metrics::HubMetrics;
 use crate::api::log_watches::LogWatches;
 use crate::api::progress::RunProgress;
@@ -15,7 +16,7 @@ use crate::api::workers::Workers;
 use crate::auth::access::Access;
 use crate::auth::lease_seal::LeaseSealer;
 use crate::auth::session::SessionSealer;
-use crate::clock::{Clock, system_clock};
+use crate::clock::{Clock, SharedSimulation, Simulation, system_clock};
 use crate::error::HubError;
 use crate::http::log_rate_limiter::LogRateLimiter;
 use crate::http::request_metrics::RequestMetrics;
@@ -39,11 +40,14 @@ pub struct Hub {
     pub(super) log_watches: LogWatches,
     pub(super) progress: RunProgress,
     pub(crate) backfills: Backfills,
+    pub(super) counts: HubCounts,
     pub(super) metrics: HubMetrics,
     pub(crate) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
     pub(crate) closing: watch::Sender<bool>,
     clock: Clock,
+    /// Advances the clock, if time is simulated.
+    pub(super) simulation: Option<SharedSimulation>,
     /// Read from the store when the first lease or report arrives.
     sealer: Arc<OnceCell<LeaseSealer>>,
     /// Read from the store when the first browser logs in.
@@ -82,10 +86,12 @@ impl Hub {
             log_watches,
             progress,
             backfills: Backfills::default(),
+            counts: HubCounts::default(),
             metrics,
             request_metrics,
             closing,
             clock,
+            simulation: None,
             sealer: Arc::default(),
             session_sealer: Arc::default(),
             has_dashboard: true,
@@ -93,6 +99,14 @@ impl Hub {
             forgeries: Arc::default(),
             large_reports: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Makes a hub without schedules whose time is simulated: it advances the clock when everything in its runs waits. One worker must
+    /// serve all scopes.
+    #[must_use]
+    pub fn simulated(store: Arc<dyn JobStore>, simulation: Arc<dyn Simulation>) -> Self {
+        let clock = Arc::clone(&simulation);
+        Self { simulation: Some(simulation), ..Self::with_clock(store, Arc::new(move || clock.now())) }
     }
 
     /// Sets who may use the hub.

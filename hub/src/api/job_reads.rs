@@ -12,7 +12,7 @@ use crate::api::log_stream::follow_job;
 use crate::api::log_watches::Follower;
 use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
-use crate::http::request::{accepts, query_parameter};
+use crate::http::request::{accepts, query_flag, query_parameter};
 use crate::store::JobResult;
 
 /// A page of results.
@@ -101,6 +101,8 @@ pub(super) async fn results(hub: &Hub, head: &Parts, run: RunId) -> Result<Respo
     if wants_json(&head.headers) {
         return json(&results_as_json(hub, query, run).await?);
     }
+    // a parameter that is wrong is refused in every format
+    value_form(query)?;
     let (page, _) = result_page(hub, query, run).await?;
     postcard(&page)
 }
@@ -143,7 +145,7 @@ pub(crate) async fn inputs(hub: &Hub, query: Option<&str>, job: JobId) -> Result
 
 /// Returns the log of a job's last attempt, or follows the job.
 pub(super) async fn log(hub: &Hub, head: &Parts, job: JobId, follower: Follower) -> Result<Response<Body>, ErrorReply> {
-    if query_parameter::<u8>(head.uri.query(), "follow")?.is_some_and(|follow| follow != 0) {
+    if query_flag(head.uri.query(), "follow")? {
         return follow_job(hub, job, follower).await;
     }
     let log = stored_log(hub, job).await?;

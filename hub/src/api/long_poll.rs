@@ -1,6 +1,7 @@
 //! Long polls: requests that wait until there is something to return. Each subscribes before it reads, so that no change falls
 //! between the two, and ends early when the server shuts down.
 
+use std::future::pending;
 use std::time::Duration;
 
 use bue_model::schedule::BackfillProgress;
@@ -10,7 +11,9 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::hub::Hub;
+use crate::api::simulation::{advance, all_sleep};
 use crate::api::views::complete_view;
+use crate::clock::SharedSimulation;
 use crate::error::HubError;
 use crate::http::reply::ErrorReply;
 use crate::http::request::query_parameter;
@@ -102,6 +105,11 @@ pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<
     let mut is_recorded = false;
     loop {
         let mut work = hub.store.notifications().subscribe_work();
+        let simulated_change = simulated_change(hub);
+        let all_sleep = match hub.simulation.as_deref() {
+            Some(simulation) => all_sleep(hub, simulation).await?,
+            None => false,
+        };
         let answer = hub.store.lease(hub.now(), request.clone()).await?;
         // not before the store has accepted it
         if !core::mem::replace(&mut is_recorded, true) {
@@ -112,14 +120,34 @@ pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<
             hub.metrics.record_leases(answer.batch.leases.len());
             return Ok(answer.batch);
         }
+        if let (true, Some(simulation)) = (all_sleep, hub.simulation.as_deref())
+            && advance(hub, simulation, answer.next_at).await?
+        {
+            continue;
+        }
         let _poll = hub.metrics.long_poll();
         let wake_at = answer.next_at.map_or(deadline, |at| hub.instant_of(at).min(deadline));
         tokio::select! {
             biased;
             // an error means that notifications were missed, which is a reason to look again as well
             _ = work.recv() => {}
+            () = simulated_change => {}
             () = sleep_until(wake_at) => {}
             _ = closing.changed() => {}
+        }
+    }
+}
+
+/// Returns when a step falls asleep or no longer exists, or a report has changed a run, after this call: then all jobs may sleep.
+fn simulated_change(hub: &Hub) -> impl Future<Output = ()> + use<> {
+    let subscribe = |simulation: &SharedSimulation| (simulation.changed(), hub.store.notifications().subscribe_runs());
+    let changes = hub.simulation.as_ref().map(subscribe);
+    async move {
+        let Some((changed, mut reports)) = changes else { return pending().await };
+        tokio::select! {
+            () = changed => {}
+            // an error means that notifications were missed
+            _ = reports.recv() => {}
         }
     }
 }

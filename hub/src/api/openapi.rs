@@ -161,6 +161,12 @@ impl Documented for Operation {
                     &[400, 503],
                 )
             },
+            Self::GetCounts => OperationDoc::new(
+                "returns how many runs, jobs and workers there are, counted within the last second, and when the oldest run \
+                 that has not ended was created",
+                Content::Json("Counts"),
+                &[400, 503],
+            ),
             Self::SubmitRun => OperationDoc {
                 request: &[Content::Json("Submission"), Content::Postcard],
                 ..OperationDoc::new(
@@ -232,7 +238,7 @@ impl Documented for Operation {
                 },
                 ..OperationDoc::new(
                     "streams what the running jobs of a run print, until it has ended",
-                    Content::Bytes("text/event-stream"),
+                    Content::Events,
                     FOLLOW_ERRORS,
                 )
             },
@@ -247,7 +253,7 @@ impl Documented for Operation {
             }
             Self::RerunRun => OperationDoc {
                 query: const { &[integer("wait_ms", "wait for the end of the new run; at most 60000", u64::MAX)] },
-                request: &[Content::Json("Rerun")],
+                request: &[Content::OptionalJson("Rerun")],
                 status: 201,
                 ..OperationDoc::new(
                     "starts a run that repeats this one, which has ended, and reuses results where nothing has changed; the \
@@ -296,7 +302,7 @@ impl Documented for Operation {
             Self::Unpublish => OperationDoc::new("removes a pipeline", Content::Json("Nothing"), &[404, 503]),
             Self::Invoke => OperationDoc {
                 query: const { &[integer("wait_ms", "wait for the end of the run; at most 60000", u64::MAX)] },
-                request: &[Content::Json("Invocation")],
+                request: &[Content::OptionalJson("Invocation")],
                 status: 201,
                 ..OperationDoc::new(
                     "starts a run of a pipeline; the header Idempotency-Key starts one run for each key",
@@ -391,9 +397,7 @@ impl Documented for Operation {
             Self::Heartbeat => message("extends leases"),
             Self::ReceiveLogs => message("receives what jobs print that somebody follows"),
             Self::ReportOutcomes => message("reports the outcomes of jobs"),
-            Self::StreamEvents => {
-                OperationDoc::new("streams the ids of runs that change", Content::Bytes("text/event-stream"), &[])
-            }
+            Self::StreamEvents => OperationDoc::new("streams the ids of runs that change", Content::Events, &[]),
             Self::GetInfo => OperationDoc::new("describes the hub", Content::Json("Info"), &[]),
             Self::NewWebCode => OperationDoc::new(
                 "makes a link that opens the dashboard as the sender, once and within a minute",

@@ -75,6 +75,9 @@ pub(super) async fn invoke_batch(request: ChangeRequest) -> Result<Change, Error
     let ChangeRequest { hub, head, body, parameter: pipeline, .. } = request;
     let text = json_text(&head, body).await?;
     let requests = parsed(text, |text| InvocationRequest::batch_from_json(text, MAX_BATCH)).await?;
+    if requests.is_empty() && hub.store.pipeline(pipeline.clone()).await?.is_none() {
+        return Err(HubError::PipelineNotFound(pipeline).into());
+    }
     let time = run_time(&hub);
     let invocations = requests.into_iter().map(|request| request.invocation(&pipeline, time.clone())).collect();
     let invoked = hub.store.invoke(hub.now(), invocations).await;

@@ -39,6 +39,9 @@ pub(crate) struct ScheduleRuns {
 pub(crate) async fn list(hub: &Hub, query: Option<&str>) -> Result<SchedulePage, ErrorReply> {
     let after = query_parameter(query, "after")?.unwrap_or_default();
     let limit = query_parameter(query, "limit")?.unwrap_or(MAX_PAGE);
+    if limit == 0 {
+        return Err(ErrorReply::bad_request("`limit` is 0", "send a number from 1, or leave it out"));
+    }
     Ok(hub.store.schedules(after, limit).await?)
 }
 

@@ -10,7 +10,7 @@ use crate::api::hub::Hub;
 use crate::api::workers::Workers;
 use crate::error::HubError;
 use crate::http::reply::ErrorReply;
-use crate::http::request::query_parameter;
+use crate::http::request::{query_flag, query_parameter};
 
 /// The largest number of jobs on a page.
 pub(super) const MAX_JOBS: u32 = 200;
@@ -66,7 +66,7 @@ pub(super) fn job_query(query: Option<&str>) -> Result<JobQuery, ErrorReply> {
         return Err(HubError::BadRequest("the limit is at least 1".to_owned()).into());
     }
     let after = query_parameter(query, "after")?.map(JobId);
-    let digests = query_parameter::<u8>(query, "digests")?.is_some_and(|digests| digests != 0);
+    let digests = query_flag(query, "digests")?;
     let rounds = query_parameter::<String>(query, "round")?.map(|text| parse_rounds(&text)).transpose()?;
     let (step, rounds) = (query_parameter(query, "step")?, rounds.unwrap_or_default());
     Ok(JobQuery { step, state, rounds, after, limit: limit.min(MAX_JOBS), digests })

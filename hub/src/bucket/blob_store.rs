@@ -250,7 +250,8 @@ impl BlobStore {
         let _exclusive = self.shard(&key.hash).write().await;
         let existed = self.key(now, key).await?.is_some();
         self.backend.delete(&object_name::key(&key.hash)).await?;
-        if let Some(name) = &key.name {
+        // a list removes the name of a value that has expired
+        if let Some(name) = key.name.as_ref().filter(|_| existed) {
             self.backend.remove_name(name).await?;
         }
         Ok(existed)

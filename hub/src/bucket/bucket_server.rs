@@ -274,6 +274,11 @@ fn set_header(response: &mut Response<Body>, name: HeaderName, value: &str) {
 async fn put_key(bucket: &Bucket, head: &Parts, key: &Key, body: Incoming) -> Result<Response<Body>, ErrorReply> {
     let (blobs, expires_at) = (&bucket.blobs, expiry_time(bucket, head)?);
     let Some(upload) = query_parameter::<UploadId>(head.uri.query(), "upload")? else {
+        // a client that means an upload would otherwise replace the value by its empty body
+        if query_parameter::<u32>(head.uri.query(), "parts")?.is_some() {
+            let hint = "write `upload`, or leave `parts` out and send the value as the body";
+            return Err(ErrorReply::bad_request("`parts` is given, but no `upload`", hint));
+        }
         check_length(&body, MAX_BLOB)?;
         let upload = receive(blobs.upload_key(key, expires_at).await?, body, MAX_BLOB).await?;
         blobs.finish_key(upload, key, expires_at).await?;

@@ -127,8 +127,14 @@ pub(crate) fn decode_postcard<T: DeserializeOwned>(headers: &HeaderMap, body: &[
             Err(error) => Err(malformed(&error.to_string())),
         },
         Some((version, _)) => {
-            let message = format!("the body has version {version} and this server reads version {WIRE_VERSION}");
-            let hint = "install the same release of bue on both sides";
+            let message = format!(
+                "the body has version {version} and this server, which is bue {}, reads version {WIRE_VERSION}",
+                env!("CARGO_PKG_VERSION")
+            );
+            let hint = match *version < WIRE_VERSION {
+                true => "the client is older: install this server's release where the client runs",
+                false => "this server is older than the client: install the client's release here",
+            };
             Err(ErrorReply::new(StatusCode::BAD_REQUEST, "other_version", message, hint))
         }
         None => Err(ErrorReply::bad_request("the body is empty", "")),
@@ -164,8 +170,23 @@ pub(crate) fn expect_known_parameters(query: Option<&str>, known: &[QueryParamet
 
 /// Returns a parameter of the query, percent-decoded; `None` if it is absent.
 pub(crate) fn query_parameter<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, ErrorReply> {
-    let Some((_, value)) = query_pairs(query).find(|(key, _)| *key == name) else { return Ok(None) };
+    let mut values = query_pairs(query).filter(|(key, _)| *key == name);
+    let Some((_, value)) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        // one of them would be ignored
+        let message = format!("the parameter `{name}` is given twice");
+        return Err(ErrorReply::new(StatusCode::BAD_REQUEST, "repeated_parameter", message, "send it once"));
+    }
     parse_parameter(&decoded(value, name)?, name).map(Some)
+}
+
+/// Returns whether a parameter is 1; it is 0 or left out otherwise.
+pub(crate) fn query_flag(query: Option<&str>, name: &str) -> Result<bool, ErrorReply> {
+    match query_parameter::<u8>(query, name)? {
+        None | Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        Some(_) => Err(ErrorReply::bad_request(format!("`{name}` is neither 0 nor 1"), "send 1, or leave it out")),
+    }
 }
 
 /// Returns the names and values of a query, percent-decoded.

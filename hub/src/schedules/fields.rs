@@ -54,9 +54,9 @@ impl Fields {
         }
     }
 
-    /// Takes a bool, which is false if it is not there.
+    /// Takes a bool, which is false if it is not there. Null is neither: a client that means `true` may have lost it.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
-        match self.take(name) {
+        match self.entries.remove(name) {
             Some(Value::Bool(flag)) => flag,
             Some(other) => self.wrong_kind::<bool>(name, &other, "true or false").unwrap_or(false),
             None => false,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bue_hub::{JobStore, PostgresStore};
+use bue_hub::PostgresStore;
 use bue_model::RunState;
 use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{Report, ReportBatch};

@@ -128,9 +128,22 @@ async fn every_wrong_filter_is_named() {
         ("/v1/runs?name=%ff", "bad_request"),
         ("/v1/runs?id=abc", "bad_request"),
         ("/v1/errors?run=1", "unknown_parameter"),
+        ("/v1/runs/00000000-0000-0000-0000-000000000001/jobs?limit=1&limit=2", "repeated_parameter"),
+        ("/v1/runs/00000000-0000-0000-0000-000000000001/jobs?digests=2", "bad_request"),
+        ("/v1/runs/00000000-0000-0000-0000-000000000001/results?values=null", "bad_request"),
+        ("/v1/jobs/1/log?follow=2", "bad_request"),
+        ("/v1/schedules?limit=0", "bad_request"),
     ] {
         let (status, body) = hub.get(path).await;
         assert_eq!((status, &body["error"]["code"]), (400, &json!(code)), "{path}");
+    }
+    for (path, body, status) in [
+        // a client that means `true` may have lost it
+        ("/v1/schedules:apply", r#"{"schedules": [], "dry_run": null}"#, 422),
+        ("/v1/pipelines/nothing/runs:batch", r#"{"runs": []}"#, 404),
+    ] {
+        let response = raw_request(&hub.address, "POST", path, "application/json", body.as_bytes()).await;
+        assert_eq!(response.status, status, "{path}: {}", response.body);
     }
     let many: Vec<_> = (0..11).map(|number| format!("param.p{number}=1")).collect();
     assert_eq!(hub.get(&format!("/v1/runs?{}", many.join("&"))).await.0, 400);

@@ -25,6 +25,7 @@ pub(crate) struct World {
     pub(crate) scopes: Vec<String>,
     pub(crate) reverse: bool,
     /// Deleted with the world.
+    #[expect(dead_code, reason = "it is deleted with the world")]
     pub(crate) folder: Option<TempDir>,
 }
 

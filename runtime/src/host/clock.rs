@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
-use crate::step::timestamp::now;
+use crate::step::timestamp::{now, simulated_now};
 
 /// The resolution of guests' clocks. A finer clock would let a guest measure what other steps do.
 const RESOLUTION: Duration = Duration::from_millis(1);
@@ -26,7 +26,7 @@ impl HostWallClock for CoarseWallClock {
 }
 
 /// The monotonic clock of guests. All instances of a process share its origin, so that times recorded while a module was
-/// loaded into its image are in the past of every instance.
+/// loaded into its image are in the past of every instance. Simulated time is its own origin.
 pub(crate) struct CoarseMonotonicClock;
 
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -41,7 +41,7 @@ impl HostMonotonicClock for CoarseMonotonicClock {
     }
 
     fn now(&self) -> u64 {
-        let now = AT_ORIGIN.saturating_add(ORIGIN.elapsed());
+        let now = simulated_now().unwrap_or_else(|| AT_ORIGIN.saturating_add(ORIGIN.elapsed()));
         // overflows after 584 years
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_mul(1_000_000)
     }

@@ -29,7 +29,7 @@ const FIBER_FACTOR: usize = 4;
 /// Bytes of guest memory that one WASI call may make the host copy.
 pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
 /// Address space reserved per memory, in bytes: all that a 32-bit guest can address, so that no access needs a bounds check.
-const MEMORY_RESERVATION: u64 = 4 << 30;
+pub(crate) const MEMORY_RESERVATION: u64 = 4 << 30;
 /// Bytes of guard pages behind it, for accesses with an offset.
 const MEMORY_GUARD: u64 = 32 << 20;
 

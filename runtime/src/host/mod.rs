@@ -16,6 +16,7 @@ pub(crate) mod python;
 pub(crate) mod row_list;
 pub mod sandbox;
 pub(crate) mod serve;
+pub(crate) mod simulated_limit;
 pub(crate) mod soft_limit;
 pub(crate) mod sqlite;
 pub(crate) mod state;

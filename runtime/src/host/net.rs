@@ -14,9 +14,12 @@ use bue_model::guest::Completions;
 use bue_model::net::{Body, Completion, NetError, NetErrorKind, Operation, Ticket};
 use tokio::time::Instant;
 
+use crate::host::simulated_limit::SimulatedLimit;
+use crate::step::failure::TimeLimitExceeded;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::log::{Channel, Log};
-use crate::step::net_port::{MAX_READ_BYTES, NetPort};
+use crate::step::net_port::{MAX_READ_BYTES, NetPort, NetRequest};
+use crate::step::timestamp::set_simulated_now;
 
 /// Bytes in one reply to a guest after which further completions are left for its next wait.
 const MAX_WAITED_BYTES: usize = 1 << 20;
@@ -187,6 +190,54 @@ impl Net {
                 },
             }
         }
+    }
+
+    /// The same in simulated time, which stands still while a server answers: the timeout counts only when nothing is in flight any
+    /// more. Returns when the time has passed, which the parent decides.
+    ///
+    /// # Errors
+    /// The time limit of the step is over before that.
+    pub(crate) async fn wait_simulated(
+        &mut self,
+        tickets: &[Ticket],
+        timeout_ms: Option<u64>,
+        limit: SimulatedLimit,
+    ) -> Result<Completions, TimeLimitExceeded> {
+        loop {
+            while let Ok((ticket, completion)) = self.port.completions.try_recv() {
+                self.complete(ticket, completion);
+            }
+            let completions = self.take_completed(tickets);
+            if !completions.is_empty() || timeout_ms == Some(0) || (tickets.is_empty() && timeout_ms.is_none()) {
+                return Ok(completions);
+            }
+            let is_pending = |operation: &NetOperation| matches!(operation.state, OperationState::Pending);
+            if !self.operations.values().any(is_pending) {
+                let (until, end) = limit.sleep(timeout_ms.unwrap_or_default());
+                self.sleep(until).await;
+                return end.map(|()| Completions::new());
+            }
+            match self.port.next().await {
+                Some((ticket, completion)) => self.complete(ticket, completion),
+                None => self.fail_all(),
+            }
+        }
+    }
+
+    /// Sleeps until a simulated time, and sets the clock of this process. While a module is imported there is no parent, and the time
+    /// passes at once.
+    async fn sleep(&mut self, until: Duration) {
+        let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        self.last_ticket += 1;
+        let sleep = self.last_ticket;
+        (self.port.send)(NetRequest::Sleep(sleep, millis));
+        while let Some((ticket, completion)) = self.port.next().await {
+            if ticket == sleep {
+                break;
+            }
+            self.complete(ticket, completion);
+        }
+        set_simulated_now(millis);
     }
 
     /// Cancels an exchange. Its pending operations count against the limits until they complete: their bytes may still arrive.

@@ -28,6 +28,7 @@ use crate::step::compiled_step::CompiledStep;
 use crate::step::log::{Lines, Log};
 use crate::step::net_port::NetPort;
 use crate::step::task::{Code, Items, Task};
+use crate::step::timestamp::set_simulated_now;
 use crate::wall::escape::attempt::EscapeTarget;
 use crate::wall::escape::report::try_everything;
 use crate::wall::privileges::close_inherited;
@@ -277,7 +278,8 @@ impl Host {
             }
             Program::Wasm { function } => Code::Wasm { step: self.compiled_step(request.key)?, function },
         };
-        let RunRequest { inputs, env, loop_text, limits, permissions, .. } = request;
+        let RunRequest { inputs, env, loop_text, limits, permissions, simulated_ms, .. } = request;
+        simulated_ms.inspect(|millis| set_simulated_now(*millis));
         Ok(Task { code, inputs, env, loop_text, limits, permissions })
     }
 

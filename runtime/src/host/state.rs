@@ -15,6 +15,7 @@ use crate::host::engine::EPOCH_INTERVAL;
 use crate::host::memory::image::SharedImage;
 use crate::host::net::Net;
 use crate::host::row_list::RowList;
+use crate::host::simulated_limit::SimulatedLimit;
 use crate::host::soft_limit::SoftLimit;
 use crate::host::step_context::StepContext;
 use crate::host::values;
@@ -52,6 +53,8 @@ pub(crate) struct StepState {
     pub(crate) image: Option<SharedImage>,
     /// When its time limit is over.
     deadline: Instant,
+    /// The same in simulated time; `None` if time is real.
+    simulated_limit: Option<SimulatedLimit>,
     /// The soft limit of a Python step that has one, while it is called.
     pub(crate) soft_limit: Option<SoftLimit>,
     /// It asked for more memory than its limit.
@@ -116,6 +119,7 @@ impl StepState {
             limits: limits.clone(),
             image: None,
             deadline,
+            simulated_limit: SimulatedLimit::starting_now(limits.time),
             soft_limit: None,
             memory_refused: false,
             memory_bytes: 0,
@@ -187,6 +191,10 @@ impl StepState {
             }
             HostRequest::Start(operation) => self.reply = encode_reply(&self.net.start(operation).await?)?,
             HostRequest::Wait { tickets, timeout_ms } => {
+                if let Some(limit) = self.simulated_limit {
+                    self.reply = encode_reply(&self.net.wait_simulated(&tickets, timeout_ms, limit).await?)?;
+                    return Ok(());
+                }
                 let soft_limit = self.soft_limit.as_ref().and_then(SoftLimit::next);
                 let wait = self.net.wait(&tickets, timeout_ms);
                 let completions = match soft_limit {

@@ -18,7 +18,7 @@ use crate::host::guest::split::split;
 use crate::host::memory::image::{Image, write_sparse};
 use crate::packages::mount::Mount;
 use crate::parent::cache::Cache;
-use crate::parent::sealed;
+use crate::parent::{machine, sealed};
 use crate::prepared::{GuestFiles, Prepared, PreparedGuests, Seal};
 
 /// Increment this when files of an older bue cannot be used although guest and engine are the same.
@@ -110,6 +110,7 @@ impl Prepared {
         sqlite: Option<&GuestModule>,
         progress: &dyn Fn(&str),
     ) -> Result<Self, RuntimeError> {
+        machine::check()?;
         let cache = Arc::new(Cache::open(dir, keys)?);
         let engine = Arc::new(GuestEngine::new()?);
         let prepare = |kind, guest| prepare_guest(&cache, &engine, kind, guest, progress);

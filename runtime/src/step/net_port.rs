@@ -16,6 +16,8 @@ pub(crate) enum NetRequest {
     Close(Ticket),
     /// Store bytes. Ends with [`Completion::Data`], their hash in hexadecimal digits.
     PutBlob(Ticket, Bytes),
+    /// Sleep until this simulated time, in milliseconds since 1970. Ends with [`Completion::Written`].
+    Sleep(Ticket, u64),
     /// Get stored bytes. Ends with [`Completion::Data`].
     GetBlob(Ticket, BlobHash),
 }

@@ -1,7 +1,12 @@
 //! The machine's time of day, and its text form in logs.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::time::SystemTime;
+
+/// Milliseconds since 1970 that a sandbox host shows instead of the machine's time; 0 where time is not simulated. One for the whole
+/// process: simulated time advances only while all steps sleep, so it is the same for all that run.
+static SIMULATED_MS: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the time since 1970-01-01T00:00:00Z.
 #[expect(
@@ -9,7 +14,21 @@ use std::time::SystemTime;
     reason = "log lines and guests show the machine's time; no decision depends on it"
 )]
 pub(crate) fn now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    let real = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    simulated_now().unwrap_or_else(real)
+}
+
+/// Returns the simulated time of this process; `None` if its time is real.
+pub(crate) fn simulated_now() -> Option<Duration> {
+    match SIMULATED_MS.load(Ordering::Relaxed) {
+        0 => None,
+        millis => Some(Duration::from_millis(millis)),
+    }
+}
+
+/// Sets the simulated time of this process, unless it is later already.
+pub(crate) fn set_simulated_now(millis: u64) {
+    SIMULATED_MS.fetch_max(millis, Ordering::Relaxed);
 }
 
 /// Formats a time: `2026-09-30T12:00:00.123Z`.

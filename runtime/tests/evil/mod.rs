@@ -119,7 +119,7 @@ async fn check(hosts: &Hosts, guest: &Guest) -> Vec<String> {
     let (memory, processes) = (private_memory(), children());
     let bucket = Arc::new(MemoryBucket::default());
     bucket.set(FORBIDDEN_VALUE, CANARY);
-    let mut running = hosts.run_with(guest.task("evil"), bucket.clone(), ()).await.expect("open");
+    let mut running = hosts.run_with((guest.task("evil"), 1), bucket.clone(), ()).await.expect("open");
     let Ok(finished) = tokio::time::timeout(GUEST_TIMEOUT, finish(&mut running)).await else {
         return vec!["it did not end within a minute".to_owned()];
     };

@@ -86,7 +86,7 @@ fn blobs_are_stored_and_read(runtime: &Runtime) {
         let bucket = Arc::new(MemoryBucket::default());
         let call_with_bucket = async |function: &str, inputs: &[Value]| {
             let task = task(&step, function, inputs);
-            finish(&mut hosts.run_with(task, bucket.clone(), ()).await.expect("open")).await.expect("alive")
+            finish(&mut hosts.run_with((task, 1), bucket.clone(), ()).await.expect("open")).await.expect("alive")
         };
         let size = Value::Int(3 << 20);
         let name = value(&call_with_bucket("stored", core::slice::from_ref(&size)).await);

@@ -66,7 +66,7 @@ fn run(web: &WebFlag) -> Result<(), CommandError> {
         prepare_sandbox(cache.clone()).await?;
         let network = Network::restricted_to(address);
         let (wall, dashboard) = (WallFlag::default().mode(&settings)?, web.is_on());
-        let options = LocalRunOptions { cache, data: None, network, wall, logs: false, dashboard };
+        let options = LocalRunOptions { cache, data: None, network, wall, logs: false, dashboard, simulation: None };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

@@ -54,7 +54,8 @@ fn operation<Op: Documented>(route: &Route<Op>) -> Value {
     if let (Some(fields), false) = (operation.as_object_mut(), doc.request.is_empty()) {
         let mut body = with_content("", doc.request);
         // an empty body is a valid blob, but not a valid message
-        let is_required = !doc.request.iter().any(|content| matches!(content, Content::Bytes(_)));
+        let may_be_empty = |content: &Content| matches!(content, Content::Bytes(_) | Content::OptionalJson(_));
+        let is_required = !doc.request.iter().any(may_be_empty);
         body.insert("required".to_owned(), json!(is_required));
         fields.insert("requestBody".to_owned(), Value::Object(body));
     }
@@ -116,7 +117,8 @@ fn media_types(content: Content) -> Vec<(&'static str, Value)> {
     let binary = || json!({ "type": "string", "format": "binary" });
     match content {
         Content::Empty => Vec::new(),
-        Content::Json(name) => vec![("application/json", schemas::reference(name))],
+        Content::Json(name) | Content::OptionalJson(name) => vec![("application/json", schemas::reference(name))],
+        Content::Events => vec![event_stream()],
         Content::JsonArray(name) => {
             vec![("application/json", json!({ "type": "array", "items": schemas::reference(name) }))]
         }
@@ -128,13 +130,20 @@ fn media_types(content: Content) -> Vec<(&'static str, Value)> {
             ("application/json", schemas::reference("JobLog")),
             ("text/plain", json!({ "type": "string" })),
             (bue_model::wire::CONTENT_TYPE, binary()),
-            ("text/event-stream", binary()),
+            event_stream(),
         ],
         Content::EitherJson(one, other) => {
             vec![("application/json", json!({ "anyOf": [schemas::reference(one), schemas::reference(other)] }))]
         }
         Content::Bytes(media_type) => vec![(media_type, binary())],
     }
+}
+
+/// The schema is that of one event.
+fn event_stream() -> (&'static str, Value) {
+    let text = json!({ "type": "string" });
+    let fields = json!({ "event": text, "data": text, "id": text });
+    ("text/event-stream", json!({ "type": "object", "properties": fields }))
 }
 
 fn error(description: &str) -> Value {

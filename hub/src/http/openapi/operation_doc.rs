@@ -66,6 +66,10 @@ pub(crate) enum Content {
     Empty,
     /// JSON that follows the schema of this name.
     Json(&'static str),
+    /// The same as the body of a request, which may be left out.
+    OptionalJson(&'static str),
+    /// Server-sent events.
+    Events,
     /// A JSON array of them.
     JsonArray(&'static str),
     /// A message between programs of one release.

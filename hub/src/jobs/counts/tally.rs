@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bue_model::JobState;
 use bue_model::wire::StepView;
+use bue_model::{JobState, Timestamp};
 
 use crate::jobs::counts::moved_jobs::MovedJobs;
 
@@ -42,6 +42,8 @@ pub(crate) use count_delayed;
 pub struct Tally {
     /// Runs that have not ended.
     pub open_runs: u64,
+    /// When the oldest of them was created.
+    pub oldest_run_at: Option<Timestamp>,
     /// Jobs of the latest thousand of them, by scope. Every state has an entry.
     pub scopes: BTreeMap<String, BTreeMap<JobState, u64>>,
     /// Available jobs of all runs that wait for the end of a delay, or for a start that their `!rate` allows; at most a million.

@@ -175,11 +175,14 @@ impl PostgresState {
         let open = run_state_to_code(RunState::Running);
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let count = query(&tx, "SELECT count(*) FROM run WHERE state = $1", &[&open]).await?;
-        let open_runs = count.first().map_or(Ok(0), |row| row.try_get(0))?;
         let delayed = query(&tx, count_delayed!("$"), &[&now.0, &MAX_DELAYED]).await?;
         let delayed = unsigned(delayed.first().map_or(Ok(0), |row| row.try_get(0))?);
-        let mut tally = Tally { open_runs: unsigned(open_runs), delayed, ..Tally::default() };
+        let mut tally = Tally { delayed, ..Tally::default() };
+        let count = query(&tx, "SELECT count(*), min(created_at) FROM run WHERE state = $1", &[&open]).await?;
+        if let Some(row) = count.first() {
+            tally.open_runs = unsigned(row.try_get(0)?);
+            tally.oldest_run_at = row.try_get::<_, Option<i64>>(1)?.map(Timestamp);
+        }
         let sql = format!(
             "SELECT run, step, {} FROM step_count
              WHERE run IN (SELECT key FROM run WHERE state = $1 ORDER BY key DESC LIMIT $2)",

@@ -13,6 +13,10 @@ use crate::jobs::leasing::pick::{Order, Picked, ReadyJob, anti_starvation_share,
 use crate::jobs::state::state_code;
 use crate::sqlite::write_tx::WriteTx;
 
+/// When the suspect became ready that has waited for the longest, of those that are still to be leased alone.
+const OLDEST_SUSPECT: &str =
+    concat!("SELECT min(available_at) FROM job WHERE state = ", state_code!(Ready), " AND ", in_isolation!("?1"));
+
 impl WriteTx<'_> {
     /// Returns the jobs to lease, in the order in which they are to run.
     pub(super) fn pick(&self, request: &LeaseRequest) -> Result<Vec<ReadyJob>, HubError> {
@@ -93,12 +97,7 @@ impl WriteTx<'_> {
 
     /// Returns when the next suspect may be leased together with others.
     pub(super) fn next_in_company(&self) -> Result<Option<i64>, HubError> {
-        let mut select = self.db.prepare_cached(concat!(
-            "SELECT min(available_at) FROM job WHERE state = ",
-            state_code!(Ready),
-            " AND ",
-            in_isolation!("?1")
-        ))?;
+        let mut select = self.db.prepare_cached(OLDEST_SUSPECT)?;
         let ready_at: Option<i64> = select.query_row([company_since(self.now)], |row| row.get(0))?;
         Ok(ready_at.map(|ready_at| company_at(ready_at).0))
     }
@@ -121,4 +120,25 @@ fn ready_job(row: &Row<'_>) -> rusqlite::Result<ReadyJob> {
         rate: row.get(8)?,
         expires_at: row.get(9)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::sqlite::schema;
+
+    /// Every lease looks for it, and there may be a million ready jobs.
+    #[test]
+    fn the_oldest_suspect_is_found_without_looking_at_all_ready_jobs() {
+        let mut db = Connection::open_in_memory().expect("a database");
+        schema::migrate(&mut db, Path::new(":memory:")).expect("tables");
+        let plan: String = db
+            .query_row(&format!("EXPLAIN QUERY PLAN {OLDEST_SUSPECT}"), [0], |row| row.get("detail"))
+            .expect("a plan");
+        assert!(plan.contains("USING INDEX job_suspect"), "{plan}");
+    }
 }

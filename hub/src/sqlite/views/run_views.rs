@@ -166,13 +166,14 @@ impl ReadTx<'_> {
     /// Counts the jobs of open runs. Adds up the counts of their steps instead of counting rows.
     pub(in crate::sqlite) fn tally(&mut self, now: Timestamp) -> Result<Tally, HubError> {
         let open = run_state_to_code(RunState::Running);
-        let mut count = self.db.prepare_cached("SELECT count(*) FROM run WHERE state = ?1")?;
-        let open_runs = count.query_row([open], |row| row.get(0).map(unsigned))?;
+        let mut count = self.db.prepare_cached("SELECT count(*), min(created_at) FROM run WHERE state = ?1")?;
+        let (open_runs, oldest): (i64, Option<i64>) = count.query_row([open], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut select = self.db.prepare_cached("SELECT key FROM run WHERE state = ?1 ORDER BY key DESC LIMIT ?2")?;
         let keys: Vec<i64> = select.query_map(params![open, MAX_RUNS], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut count = self.db.prepare_cached(count_delayed!("?"))?;
         let delayed = count.query_row([now.0, MAX_DELAYED], |row| row.get(0).map(unsigned))?;
-        let mut tally = Tally { open_runs, delayed, ..Tally::default() };
+        let (open_runs, oldest_run_at) = (unsigned(open_runs), oldest.map(Timestamp));
+        let mut tally = Tally { open_runs, oldest_run_at, delayed, ..Tally::default() };
         for key in keys {
             let run = self.run(key)?;
             for (counts, step) in self.step_counts(key, usize::MAX)?.into_iter().zip(&run.graph.steps) {

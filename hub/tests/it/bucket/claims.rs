@@ -241,6 +241,7 @@ pub(super) async fn parts_that_are_missing_or_invalid_are_refused(bucket: TestBu
         ("DELETE", format!("/v1/uploads/{upload}?parts=65537"), 400),
         ("PUT", format!("/v1/keys/a?upload={upload}"), 400),
         ("PUT", format!("/v1/keys/a?upload={upload}&parts=0"), 400),
+        ("PUT", "/v1/keys/a?parts=1".to_owned(), 400),
         ("PUT", "/v1/keys/a?upload=x&parts=1".to_owned(), 400),
         ("PUT", format!("/v1/keys/a?upload={upload}&parts=1"), 413),
         ("GET", format!("/v1/keys/%00part/{upload}/0"), 400),

@@ -700,12 +700,14 @@ pub(crate) async fn a_task_needs_its_parents(mut world: World) {
 
 pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
     assert_eq!(world.store.tally(world.time()).await.expect("a tally"), Tally::default());
+    let oldest = world.time();
     for _ in 0..2 {
         let mut script = Script::new();
         script.call(&["a", "b"], &[]);
         script.call(&["c"], &[]);
         script.set("c", |settings| settings.scope = "small".into());
         world.submit(script).await;
+        world.now += 1;
     }
     let held = world.lease(1).await.remove(0);
     world.report(&held, completed("1")).await;
@@ -718,7 +720,7 @@ pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
     let all = [(JobState::Blocked, 1), (JobState::Available, 2), (JobState::Completed, 1)];
     let scopes = [scope("default", &all), scope("small", &[(JobState::Available, 2)])];
     assert_eq!(tally.scopes, scopes.into());
-    assert_eq!(tally.open_runs, 2);
+    assert_eq!((tally.open_runs, tally.oldest_run_at), (2, Some(oldest)));
     world.store.cancel_run(world.time(), held.lease.run).await.expect("cancelled");
     let tally = world.store.tally(world.time()).await.expect("a tally");
     let (_, rest) = scope("default", &[(JobState::Blocked, 1), (JobState::Available, 1)]);

@@ -1,5 +1,6 @@
 //! Pooled HTTP clients, one per gate: a connection that was made under one set of rules is reused only under the same set.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,6 +17,7 @@ use crate::parent::egress::refusals::Refusals;
 use crate::parent::egress::secrets::Secret;
 use crate::parent::egress::tls::{Trust, client_config, with_authorities};
 use crate::parent::egress::upload::Upload;
+use crate::parent::simulated_time::SimulatedTime;
 
 /// Clients that are kept at most; the least recently used one is dropped.
 const MAX_CLIENTS: usize = 64;
@@ -46,6 +48,8 @@ pub(crate) struct Clients {
     pub(crate) allowed_tcp: NetPolicy,
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) refusals: Refusals,
+    pub(crate) answering_server: Option<SocketAddr>,
+    pub(crate) simulated_time: Option<SimulatedTime>,
     pub(crate) trust: Trust,
     /// Created when the first step needs it: reading the machine's certificates takes a while.
     pub(crate) roots: OnceLock<Arc<RootCertStore>>,

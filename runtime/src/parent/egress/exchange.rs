@@ -1,13 +1,15 @@
 //! One exchange: its request goes out and its response comes in, each as fast as the server and the step take it.
 
 use core::convert::Infallible;
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use bue_model::net::{Body, Completion, NetError, NetErrorKind, Request, Response, Ticket};
 use bytes::Bytes;
-use http::Version;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, Uri, Version};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use tokio::sync::mpsc;
@@ -16,15 +18,20 @@ use crate::parent::egress::commands::{Commands, ReadCommand, WriteCommand};
 use crate::parent::egress::connect::ATTEMPT;
 use crate::parent::egress::download::Download;
 use crate::parent::egress::exchange_error::ExchangeError;
-use crate::parent::egress::gate::Authority;
+use crate::parent::egress::gate::{Authority, Gate};
 use crate::parent::egress::request::{RequestHead, check_headers, headers};
 use crate::parent::egress::session_state::SessionState;
 use crate::parent::egress::upload::{Attempt, BodyPiece, Content, Upload};
+use crate::parent::simulated_time::SimulatedTime;
 
 /// The longest time for a connection. One that takes longer does not come.
 pub(crate) const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest silence of a server, where the step sets no timeout. The step's own time limit ends everything anyway.
 const MAX_READ_TIMEOUT: Duration = Duration::from_secs(600);
+/// Contains the address of a request that a test answers.
+const ADDRESS_HEADER: HeaderName = HeaderName::from_static("bue-url");
+/// Contains the simulated time of such a request, in milliseconds since 1970.
+const TIME_HEADER: HeaderName = HeaderName::from_static("bue-time");
 /// Bytes of a response's body that are sent along with its head if they have arrived.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
@@ -144,7 +151,11 @@ async fn send_request(
     let attempt = Arc::new(Attempt::new(timeout(request.connect_timeout_ms, MAX_CONNECT_TIMEOUT)));
     let mut message = http::Request::new(Upload::new(content, Arc::clone(&attempt)));
     *message.headers_mut() = headers(request, &head, state.secrets(), state.limits())?;
-    let RequestHead { method, uri, authority } = head;
+    let (gate, uri) = match state.answering_server() {
+        Some(server) => redirect(server, &head, state.simulated_time(), message.headers_mut())?,
+        None => (gate, head.uri),
+    };
+    let (method, authority) = (head.method, head.authority);
     *message.method_mut() = method;
     *message.uri_mut() = uri;
     let client = state.client(gate)?;
@@ -154,6 +165,25 @@ async fn send_request(
         () = attempt.stalled(read_timeout) => return Err(timed_out(&authority, read_timeout).into()),
     };
     read_head(state, response, authority)
+}
+
+/// Returns where to send a request that a test answers. Its address and the simulated time go into headers.
+fn redirect(
+    server: SocketAddr,
+    head: &RequestHead,
+    time: Option<&SimulatedTime>,
+    headers: &mut HeaderMap,
+) -> Result<(Gate, Uri), NetError> {
+    let invalid =
+        |error: http::Error| NetError::new(NetErrorKind::BadRequest, format!("the address is invalid: {error}"));
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let uri = Uri::builder().scheme(Scheme::HTTP).authority(server.to_string()).path_and_query(target);
+    let address = HeaderValue::try_from(head.uri.to_string()).map_err(|error| invalid(error.into()))?;
+    headers.insert(ADDRESS_HEADER, address);
+    if let Some(time) = time {
+        headers.insert(TIME_HEADER, time.now().0.into());
+    }
+    Ok((Gate::to_server(server), uri.build().map_err(invalid)?))
 }
 
 fn timed_out(authority: &Authority, timeout: Duration) -> NetError {
@@ -181,7 +211,7 @@ fn read_head(
     let mut download = Download::new(body, authority);
     let body = download.take_available(READ_AHEAD_BYTES);
     state.count_received(body.len())?;
-    let copy = |value: &http::HeaderValue| Bytes::copy_from_slice(value.as_bytes());
+    let copy = |value: &HeaderValue| Bytes::copy_from_slice(value.as_bytes());
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), copy(value)));
     let response = Response {
         status: head.status.as_u16(),

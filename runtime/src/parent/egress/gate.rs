@@ -198,6 +198,12 @@ impl Gate {
         Self { traffic: Traffic::Http, script: script.for_method(method), worker: worker.for_method(method) }
     }
 
+    /// Rules that allow HTTP requests to this server only.
+    pub(crate) fn to_server(server: SocketAddr) -> Self {
+        let rules = NetPolicy::Rules(vec![rule_for_address(server.ip(), server.port())]);
+        Self::http(&rules, &rules, "")
+    }
+
     /// The rules of both sides for TCP connections. They have no methods.
     pub(crate) fn tcp(script: &NetPolicy, worker: &NetPolicy) -> Self {
         Self { traffic: Traffic::Tcp, script: script.for_method(""), worker: worker.for_method("") }

@@ -10,8 +10,8 @@
 //!    budget.rs: what all steps may have in flight together
 //! ```
 //! A response is passed to the step unchanged: it is not decompressed, and redirects are not followed. Depends on
-//! [`step`](crate::step) and, of [`parent`](crate::parent), on [`fair_places`](crate::parent::fair_places) and
-//! [`bucket`](crate::parent::bucket).
+//! [`step`](crate::step) and, of [`parent`](crate::parent), on [`fair_places`](crate::parent::fair_places),
+//! [`simulated_time`](crate::parent::simulated_time) and [`bucket`](crate::parent::bucket).
 
 pub(crate) mod address;
 pub(crate) mod budget;
@@ -52,6 +52,7 @@ use self::session::Session;
 use self::session_state::CompletionCallback;
 use self::tls::{CaFileError, Trust};
 use crate::parent::bucket::Bucket;
+use crate::parent::simulated_time::SimulatedTime;
 use crate::step::limits::Limits;
 use crate::step::net_port::NetPort;
 use crate::step::permissions::Permissions;
@@ -72,6 +73,11 @@ pub struct EgressConfig {
     /// The exchanges (requests and TCP connections) that all steps together may have in flight, and the connections that they may have open. `None` for half of the
     /// files that this process may open. Steps beyond that wait, and each gets a share.
     pub max_exchanges: Option<usize>,
+    /// Where all HTTP requests of steps go instead of to their hosts, over plain HTTP and with their address in the header
+    /// `bue-url`: a server of a test. The worker's rules then do not count, those of the script do.
+    pub answering_server: Option<SocketAddr>,
+    /// The clock of the steps; `None` if time is real.
+    pub simulated_time: Option<SimulatedTime>,
 }
 
 /// The network of a worker's steps. Clones share it.
@@ -107,7 +113,7 @@ impl Egress {
     }
 
     fn with_trust(config: EgressConfig, trust: Trust, resolver: Arc<dyn Resolve>) -> Self {
-        let EgressConfig { allowed, allowed_tcp, secrets, own_servers, refusals, max_exchanges } = config;
+        let EgressConfig { allowed, allowed_tcp, secrets, own_servers, refusals, max_exchanges, .. } = config;
         let budget = NetBudget::new(max_exchanges);
         Self(Arc::new(Clients {
             dialer: Arc::new(Dialer { resolver, own_servers, budget: budget.clone() }),
@@ -116,6 +122,8 @@ impl Egress {
             allowed_tcp,
             secrets,
             refusals,
+            answering_server: config.answering_server,
+            simulated_time: config.simulated_time,
             trust,
             roots: OnceLock::new(),
             cache: Default::default(),
@@ -127,15 +135,21 @@ impl Egress {
         self.0.secrets.values()
     }
 
+    /// Returns the clock of the steps, if it is simulated.
+    pub(crate) fn simulated_time(&self) -> Option<&SimulatedTime> {
+        self.0.simulated_time.as_ref()
+    }
+
     /// Starts a step's session, with the bucket if it has one. `complete` receives the results of its operations.
     pub(crate) fn session(
         &self,
+        job: u64,
         permissions: &Permissions,
         limits: &Limits,
         bucket: Option<Arc<dyn Bucket>>,
         complete: CompletionCallback,
     ) -> Session {
-        Session::new(Arc::clone(&self.0), permissions, limits, bucket, complete)
+        Session::new((Arc::clone(&self.0), job), permissions, limits, bucket, complete)
     }
 
     /// The network for a step that runs in this process, see [`Sandbox::run_connected`](crate::sandbox::Sandbox::run_connected).
@@ -155,7 +169,7 @@ impl Egress {
     ) -> NetPort {
         let (send, completions) = mpsc::unbounded_channel();
         let complete = Box::new(move |ticket, result| drop(send.send((ticket, result))));
-        let session = self.session(permissions, limits, bucket, complete);
+        let session = self.session(0, permissions, limits, bucket, complete);
         NetPort { send: Box::new(move |request| session.handle(request)), completions }
     }
 }

@@ -1,9 +1,11 @@
 //! What one step has in flight, in the parent: it starts exchanges, gives them work and ends them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bue_model::Timestamp;
 use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Ticket};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use crate::parent::bucket::Bucket;
 use crate::parent::egress::clients::Clients;
@@ -18,27 +20,34 @@ use crate::step::permissions::Permissions;
 
 /// One step's access to the network. Dropping it ends everything the step has in flight.
 #[derive(Debug)]
-pub(crate) struct Session(Arc<SessionState>);
+pub(crate) struct Session {
+    state: Arc<SessionState>,
+    job: u64,
+    /// The sleep in simulated time that the step is in. A step has one thread, so at most one sleep.
+    sleep: Mutex<Option<AbortHandle>>,
+}
 
 impl Session {
     pub(crate) fn new(
-        clients: Arc<Clients>,
+        (clients, job): (Arc<Clients>, u64),
         permissions: &Permissions,
         limits: &Limits,
         bucket: Option<Arc<dyn Bucket>>,
         complete: CompletionCallback,
     ) -> Self {
-        Self(Arc::new(SessionState::new(clients, permissions, limits, bucket, complete)))
+        let state = Arc::new(SessionState::new(clients, permissions, limits, bucket, complete));
+        Self { state, job, sleep: Mutex::default() }
     }
 
     /// Starts or ends an operation. Must be called inside a tokio runtime.
     pub(crate) fn handle(&self, request: NetRequest) {
         match request {
             NetRequest::Start(ticket, operation) => self.start(ticket, operation),
-            NetRequest::Close(exchange) => self.0.close(exchange),
+            NetRequest::Close(exchange) => self.state.close(exchange),
+            NetRequest::Sleep(ticket, until_ms) => self.start_sleep(ticket, until_ms),
             NetRequest::PutBlob(ticket, _) | NetRequest::GetBlob(ticket, _) => {
                 let message = "this step has no bucket";
-                self.0.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, message)));
+                self.state.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, message)));
             }
         }
     }
@@ -54,26 +63,26 @@ impl Session {
             }
             Operation::Read { exchange, max, timeout_ms } => {
                 let command = Box::new(ReadCommand { ticket, max: max.min(MAX_READ_BYTES), timeout_ms });
-                self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(command).is_ok());
+                self.state.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(command).is_ok());
             }
-            Operation::Write { exchange, bytes, last } => match self.0.count_sent(bytes.len()) {
+            Operation::Write { exchange, bytes, last } => match self.state.count_sent(bytes.len()) {
                 Ok(()) => {
                     let command = Box::new(WriteCommand::Write { ticket, bytes, last });
-                    self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
+                    self.state.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
                 }
                 Err(error) => {
-                    self.0.close(exchange);
-                    self.0.complete(ticket, Completion::Failed(error));
+                    self.state.close(exchange);
+                    self.state.complete(ticket, Completion::Failed(error));
                 }
             },
             Operation::StartTls { exchange, settings } => {
                 let command = Box::new(WriteCommand::StartTls { ticket, settings });
-                self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
+                self.state.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
             }
             Operation::Secret { name } => {
-                let value = self.0.secrets().read(&name);
-                let completion = value.map_or_else(|refusal| self.0.refuse(refusal), Completion::Secret);
-                self.0.complete(ticket, completion);
+                let value = self.state.secrets().read(&name);
+                let completion = value.map_or_else(|refusal| self.state.refuse(refusal), Completion::Secret);
+                self.state.complete(ticket, completion);
             }
             Operation::OpenValue { name, max } => {
                 let max = max.clamp(1, MAX_READ_BYTES);
@@ -87,6 +96,24 @@ impl Session {
             Operation::DeleteValue { name } => {
                 self.start_exchange(ticket, move |state, _| value::delete(state, ticket, name));
             }
+        }
+    }
+
+    /// Starts to sleep in simulated time. Where time is real, no step asks for it.
+    fn start_sleep(&self, ticket: Ticket, until_ms: u64) {
+        let state = Arc::clone(&self.state);
+        let Some(time) = state.simulated_time().cloned() else {
+            let message = "time is not simulated";
+            return state.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, message)));
+        };
+        let sleep = time.sleep(self.job, Timestamp(i64::try_from(until_ms).unwrap_or(i64::MAX)));
+        let sleep = async move {
+            sleep.await;
+            state.complete(ticket, Completion::Written);
+        };
+        let sleep = tokio::spawn(sleep).abort_handle();
+        if let Some(last) = self.sleep.lock().unwrap_or_else(PoisonError::into_inner).replace(sleep) {
+            last.abort();
         }
     }
 
@@ -107,16 +134,16 @@ impl Session {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let max = self.0.limits().net_exchanges;
-        let mut exchanges = self.0.exchanges();
+        let max = self.state.limits().net_exchanges;
+        let mut exchanges = self.state.exchanges();
         if exchanges.len() >= max as usize {
             drop(exchanges);
-            return self.0.complete(ticket, Completion::Failed(too_many(max)));
+            return self.state.complete(ticket, Completion::Failed(too_many(max)));
         }
         let (reads, read_commands) = mpsc::channel(1);
         let (writes, write_commands) = mpsc::channel(1);
         let commands = Commands { reads: read_commands, writes: write_commands };
-        let state = Arc::clone(&self.0);
+        let state = Arc::clone(&self.state);
         // the map is locked: the exchange cannot finish before it is in the map
         let task = tokio::spawn(async move { run(state, commands).await }).abort_handle();
         let replaced = exchanges.insert(ticket, Exchange { task, reads, writes, open: vec![ticket] });
@@ -128,7 +155,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for (_, exchange) in self.0.exchanges().drain() {
+        if let Some(sleep) = self.sleep.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            sleep.abort();
+        }
+        for (_, exchange) in self.state.exchanges().drain() {
             exchange.task.abort();
         }
     }

@@ -1,6 +1,7 @@
 //! What a session and its exchanges share: the open exchanges, the bytes sent and received, the rules of the step.
 
 use core::fmt;
+use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::parent::egress::counted_stream::CountedStream;
 use crate::parent::egress::gate::{Authority, Gate, NetPolicy, Refusal};
 use crate::parent::egress::secrets::Secrets;
 use crate::parent::fair_places::Place;
+use crate::parent::simulated_time::SimulatedTime;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::permissions::Permissions;
 
@@ -170,17 +172,35 @@ impl SessionState {
         self.bucket.as_ref()
     }
 
+    /// Returns the clock of the steps, if it is simulated.
+    pub(crate) fn simulated_time(&self) -> Option<&SimulatedTime> {
+        self.clients.simulated_time.as_ref()
+    }
+
+    /// Returns the server that answers all HTTP requests, if there is one.
+    pub(crate) fn answering_server(&self) -> Option<SocketAddr> {
+        self.clients.answering_server
+    }
+
+    /// Returns the worker's rules. Where one server answers all requests, nothing is reached, so those of the script are enough.
+    fn allowed(&self) -> &NetPolicy {
+        match self.clients.answering_server {
+            Some(_) => &self.requested,
+            None => self.clients.allowed(),
+        }
+    }
+
     pub(crate) fn secrets(&self) -> Secrets<'_> {
         Secrets {
             available: self.clients.secrets(),
             requested: &self.secrets,
             scope: &self.scope,
-            allowed: self.clients.allowed(),
+            allowed: self.allowed(),
         }
     }
 
     pub(crate) fn gate(&self, method: &Method) -> Gate {
-        Gate::http(&self.requested, self.clients.allowed(), method.as_str())
+        Gate::http(&self.requested, self.allowed(), method.as_str())
     }
 
     /// Opens a TCP connection, if both sides allow it.

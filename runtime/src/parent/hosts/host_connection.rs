@@ -113,9 +113,9 @@ impl HostConnection {
             return Err(request);
         }
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
-        let Request { id, code, permissions, limits, bucket, .. } = *request;
+        let Request { id, job, code, permissions, limits, bucket, .. } = *request;
         let complete = send_completions(id, self.frames.clone());
-        let session = egress.session(&permissions, &limits, bucket.clone(), complete);
+        let session = egress.session(job, &permissions, &limits, bucket.clone(), complete);
         let was_alone = Arc::new(AtomicBool::new(false));
         let blob_turn = Arc::new(Semaphore::new(1));
         let task = RunningTask { events, _code: code, session, bucket, blob_turn, was_alone: Arc::clone(&was_alone) };

@@ -96,31 +96,32 @@ impl Hosts {
     /// # Errors
     /// The hosts were shut down.
     pub async fn run(&self, task: Task) -> Result<Running, RuntimeError> {
-        self.start_task(task, None, None).await
+        self.start_task((task, 0), None, None).await
     }
 
     /// Starts a task in the host that has the least to do, with this bucket. Waits while every host
-    /// is being restarted or full. `held` is dropped when the host has the inputs, and not before.
+    /// is being restarted or full. `held` is dropped when the host has the inputs, and not before. `job` names the task in
+    /// [`SimulatedTime`](crate::SimulatedTime).
     ///
     /// # Errors
     /// The hosts were shut down.
     pub async fn run_with(
         &self,
-        task: Task,
+        (task, job): (Task, u64),
         bucket: Arc<dyn Bucket>,
         held: impl Any + Send + Sync,
     ) -> Result<Running, RuntimeError> {
-        self.start_task(task, Some(bucket), Some(Arc::new(held))).await
+        self.start_task((task, job), Some(bucket), Some(Arc::new(held))).await
     }
 
     async fn start_task(
         &self,
-        task: Task,
+        task: (Task, u64),
         bucket: Option<Arc<dyn Bucket>>,
         held: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Result<Running, RuntimeError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut request = match Request::new(id, task, bucket, &self.packages) {
+        let mut request = match Request::new(id, task, bucket, &self.packages, self.pool.simulated_time()) {
             Ok(request) => request,
             Err(answer) => return Ok(Running::finished(answer)),
         };

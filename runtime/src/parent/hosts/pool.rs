@@ -11,6 +11,7 @@ use super::load::LoadEstimate;
 use super::request::Request;
 use crate::error::RuntimeError;
 use crate::parent::egress::Egress;
+use crate::parent::simulated_time::SimulatedTime;
 use crate::protocol::{self, ToHost};
 use crate::step::net_port::NetRequest;
 use crate::step::task::Event;
@@ -70,6 +71,11 @@ impl Slot {
 
 impl HostPool {
     /// A pool of empty slots for some hosts.
+    /// Returns the clock of the steps, if it is simulated.
+    pub(crate) fn simulated_time(&self) -> Option<&SimulatedTime> {
+        self.egress.simulated_time()
+    }
+
     pub(crate) fn new(hosts: usize, closed: watch::Receiver<bool>, egress: Egress) -> Self {
         Self {
             hosts,

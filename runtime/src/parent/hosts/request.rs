@@ -7,6 +7,7 @@ use bue_model::Answer;
 use super::bundle_cache::MAX_BUNDLE_BYTES;
 use super::packages::HostPackages;
 use crate::parent::bucket::Bucket;
+use crate::parent::simulated_time::SimulatedTime;
 use crate::protocol::{self, Frame, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::step::failure::{too_much_code, too_much_input};
 use crate::step::limits::Limits;
@@ -16,6 +17,8 @@ use crate::step::task::{Code, Task};
 /// A task that is about to be sent to a host.
 pub(crate) struct Request {
     pub(crate) id: u64,
+    /// The job that it is a part of, see [`SimulatedTime`](crate::SimulatedTime).
+    pub(crate) job: u64,
     /// Names the bundle, which the host needs first.
     pub(crate) code: Code,
     /// The message that starts the task.
@@ -33,9 +36,10 @@ impl Request {
     /// The failure of a step whose inputs or code are over a limit, or whose packages the hosts cannot open.
     pub(crate) fn new(
         id: u64,
-        task: Task,
+        (task, job): (Task, u64),
         bucket: Option<Arc<dyn Bucket>>,
         packages: &HostPackages,
+        simulated_time: Option<&SimulatedTime>,
     ) -> Result<Box<Self>, Answer> {
         let input_bytes = check_inputs(&task)?;
         check_code(&task.code)?;
@@ -48,9 +52,10 @@ impl Request {
             loop_text,
             limits: limits.clone(),
             permissions: permissions.clone(),
+            simulated_ms: simulated_time.map(|time| u64::try_from(time.now().0).unwrap_or_default()),
         };
         match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
-            Ok(frame) => Ok(Box::new(Self { id, code, frame, permissions, limits, bucket })),
+            Ok(frame) => Ok(Box::new(Self { id, job, code, frame, permissions, limits, bucket })),
             Err(_) => Err(Answer::Failed(too_much_input(input_bytes, MAX_FRAME as u64))),
         }
     }

@@ -53,7 +53,7 @@ mod tests {
     use bue_model::audit::{AuditPage, AuditView};
     use bue_model::bulk::BulkView;
     use bue_model::failed_jobs::{FailedJobEntry, FailedJobPage, FailedJobTime, FailureGroup, FailureGroupPage};
-    use bue_model::history::{HistorySample, HistoryView};
+    use bue_model::history::{CountsView, HistorySample, HistoryView};
     use bue_model::keys::{KeyPage, KeyView};
     use bue_model::rerun::RunPlanView;
     use bue_model::schedule::{
@@ -164,6 +164,7 @@ mod tests {
         check_fields("AuditEntry", &entry);
         check_fields("AuditPage", &AuditPage::default());
         check_fields("History", &HistoryView::default());
+        check_fields("Counts", &CountsView::default());
         check_fields("HistorySample", &HistorySample::default());
         check_fields("Run", &view);
         check_fields("StepCounts", &StepView::default());

@@ -27,6 +27,7 @@ pub(super) fn records() -> Value {
             "interval_ms": count(),
             "samples": { "type": "array", "items": reference("HistorySample") },
         })),
+        "Counts": object(&json!({ "counts": reference("HistorySample"), "oldest_run_at": or_null(&time()) })),
         "HistorySample": object(&json!({
             "at": time(),
             "runs": count(),
