@@ -47,7 +47,7 @@ pub struct Hub {
     pub(crate) closing: watch::Sender<bool>,
     clock: Clock,
     /// Advances the clock, if time is simulated.
-    pub(super) simulation: Option<SharedSimulation>,
+    pub(crate) simulation: Option<SharedSimulation>,
     /// Read from the store when the first lease or report arrives.
     sealer: Arc<OnceCell<LeaseSealer>>,
     /// Read from the store when the first browser logs in.
