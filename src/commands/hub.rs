@@ -18,6 +18,7 @@ use crate::process::output::eprint_line;
 use crate::process::signals::shutdown_signal;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
+use crate::server::own_settings::{OwnSetting, hub_settings};
 use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention};
 
 /// A file in the working directory.
@@ -56,6 +57,16 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
+    /// The names of the flags that were given, of those that are settings.
+    fn given_flags(&self) -> [Option<&'static str>; 4] {
+        [
+            self.bind.as_ref().map(|_| "-b"),
+            self.store.as_ref().map(|_| "--store"),
+            self.keep.as_ref().map(|_| "--keep"),
+            self.keep_audit.as_ref().map(|_| "--keep-audit"),
+        ]
+    }
+
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
         if self.postgres.is_some() {
@@ -63,12 +74,14 @@ impl Hub {
                 "bue: -p has no effect: --store names the hub's database, and POSTGRES_HOST and so on that of a worker's steps",
             );
         }
+        let flags = self.given_flags();
         let setup = self.server.setup(self.bind, HUB_LISTEN, &settings)?;
         let bucket_address = self.bucket.address(&settings)?;
         let store = self.store.or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        let keep = parse_keep(self.keep.or_else(|| settings.text(KEEP)).as_deref(), "--keep", DEFAULT_KEEP)?;
-        let keep_audit = self.keep_audit.or_else(|| settings.text(KEEP_AUDIT));
-        let keep_audit = parse_keep(keep_audit.as_deref(), "--keep-audit", DEFAULT_KEEP_AUDIT)?;
+        let keep_text = self.keep.or_else(|| settings.text(KEEP));
+        let keep = parse_keep(keep_text.as_deref(), "--keep", DEFAULT_KEEP)?;
+        let keep_audit_text = self.keep_audit.or_else(|| settings.text(KEEP_AUDIT));
+        let keep_audit = parse_keep(keep_audit_text.as_deref(), "--keep-audit", DEFAULT_KEEP_AUDIT)?;
         let bucket = self.bucket.client(&settings)?;
         start_logging("info", setup.log_format);
         block_on(async {
@@ -86,6 +99,9 @@ impl Hub {
             let retention = Retention { store: database.store.clone(), bucket, keep, keep_audit };
             let server = self.web.apply(HubServer::new(database.store)).with_access(setup.access);
             let server = server.with_bucket(bucket_address).with_tls(setup.tls);
+            let texts = [keep_text, keep_audit_text].map(|text| text.unwrap_or_default());
+            let own = own_settings(flags, bound.client_address.clone(), database.name.clone(), texts);
+            let server = server.with_settings(hub_settings(&settings, own));
             tokio::select! {
                 () = serve_hub(bound.listener, server, shutdown) => {}
                 () = retention.run() => {}
@@ -93,6 +109,24 @@ impl Hub {
             Ok(())
         })
     }
+}
+
+/// The hub's own settings, with the names of the flags that were given. What is empty has its default.
+fn own_settings(
+    flags: [Option<&'static str>; 4],
+    address: String,
+    database: String,
+    [keep, keep_audit]: [String; 2],
+) -> Vec<OwnSetting> {
+    let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
+    let values = [
+        (HUB_LISTEN.whole, address),
+        (HUB_STORE, database),
+        (KEEP, or(keep, "7d")),
+        (KEEP_AUDIT, or(keep_audit, "90d")),
+    ];
+    let own = values.into_iter().zip(flags);
+    own.map(|((setting, value), flag)| OwnSetting { setting, value, flag }).collect()
 }
 
 /// Parses how long to keep something; `None` means forever.

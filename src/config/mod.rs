@@ -8,6 +8,7 @@
 //! value_type   what a value in `bue.toml` may be
 //! settings     flag > environment > .env > bue.toml > the user's own bue.toml > default
 //! settings_file, trust_store, withheld   the files, which of them the user trusts, and what does not count of the others
+//! effective    settings as people see them, without secrets
 //! user_dirs    the folders of this user
 //! address, duration, memory       how addresses, durations and amounts of memory are written
 //! network, net_rules, secrets     what steps may reach
@@ -20,6 +21,7 @@
 pub(crate) mod address;
 pub(crate) mod databases;
 pub(crate) mod duration;
+pub(crate) mod effective;
 pub(crate) mod environment;
 pub(crate) mod limits;
 pub(crate) mod memory;

@@ -5,5 +5,6 @@
 pub(crate) mod bucket_store;
 pub(crate) mod hub_store;
 pub(crate) mod listener;
+pub(crate) mod own_settings;
 pub(crate) mod retention;
 pub(crate) mod store_path;

@@ -125,7 +125,7 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 54);
+    assert_eq!(hub.routes.len(), 55);
     check_every_route(&hub).await;
 }
 

@@ -75,7 +75,9 @@ async fn errors_are_in_groups_with_an_example_and_filters() {
 async fn a_group_is_reset_after_its_number_was_shown_and_no_other_job() {
     let mut hub = WebHub::open().await;
     let mut runs = Vec::new();
-    for (step, message) in [("load", "row 1 is bad"), ("load", "row 2 is bad"), ("load", "no luck"), ("fetch", "row 3 is bad")] {
+    for (step, message) in
+        [("load", "row 1 is bad"), ("load", "row 2 is bad"), ("load", "no luck"), ("fetch", "row 3 is bad")]
+    {
         runs.push(failed_run(&mut hub, step, message).await);
     }
     let body = page(&hub, "/errors?step=load").await;
@@ -116,13 +118,19 @@ async fn pipelines_show_their_runs_and_start_new_ones() {
     let run = location(&started).to_owned();
     hub.world.lease_and_report("a", completed("1")).await;
     let body = page(&hub, "/pipelines").await;
-    assert!(body.contains("30 pipelines are published") && body.contains(&format!("class=\"cell completed\" href=\"{run}\"")), "{body}");
+    assert!(
+        body.contains("30 pipelines are published")
+            && body.contains(&format!("class=\"cell completed\" href=\"{run}\"")),
+        "{body}"
+    );
     let has = |body: &str, name: &str| body.contains(&format!("href=\"/pipelines/{name}\""));
     assert!(has(&body, "p24") && !has(&body, "p25"), "25 on a page");
     let next = page(&hub, link_with(&body, "/pipelines?after=")).await;
     assert!(has(&next, "p25") && !has(&next, "p24"), "{next}");
     let body = page(&hub, "/pipelines/p00").await;
-    for part in ["action=\"/runs/new\"", "name=\"param.day\"", "bue invoke p00 day=…", "&quot;day&quot;", &run, "required"] {
+    for part in
+        ["action=\"/runs/new\"", "name=\"param.day\"", "bue invoke p00 day=…", "&quot;day&quot;", &run, "required"]
+    {
         assert!(body.contains(part), "no {part}: {body}");
     }
     publish(&hub.world, "p00", 300, plan("b")).await;
@@ -135,12 +143,18 @@ async fn a_schedule_is_explained_run_paused_and_removed() {
     let hub = WebHub::open().await;
     assert!(page(&hub, "/schedules").await.contains("bue schedule add"));
     publish(&hub.world, "p", 9, plan("a")).await;
-    put_schedule(&hub, "daily", r#""cron": "0 6 * * *", "timezone": "Europe/Berlin", "overlap": "queue", "catch_up": "all:3""#).await;
+    put_schedule(
+        &hub,
+        "daily",
+        r#""cron": "0 6 * * *", "timezone": "Europe/Berlin", "overlap": "queue", "catch_up": "all:3""#,
+    )
+    .await;
     let body = page(&hub, "/schedules").await;
     assert!(body.contains("0 6 * * *") && body.contains("Europe/Berlin") && !body.contains("late"), "{body}");
     let body = page(&hub, "/schedules/daily").await;
     assert_eq!(body.matches("06:00 +01:00").count(), 5, "the next five times, with the zone's offset: {body}");
-    for part in ["waits for it; at most a hundred wait", "so many of the last ones run later", "bue schedule run daily"] {
+    for part in ["waits for it; at most a hundred wait", "so many of the last ones run later", "bue schedule run daily"]
+    {
         assert!(body.contains(part), "no {part}: {body}");
     }
     let run = location(&hub.post("/schedules/daily/run", "").await).to_owned();
@@ -180,7 +194,9 @@ async fn a_backfill_goes_on_by_itself_and_shows_how_far_it_is() {
         at.to_string().replace(':', "%3A")
     };
     let form = format!("from={}&to={}&at_most=2", time(5), time(1));
-    for (wrong, part) in [("from=soon&to=x", "is not a time"), ("from=2026-01-01&to=2026-01-02&at_most=many", "not an integer")] {
+    for (wrong, part) in
+        [("from=soon&to=x", "is not a time"), ("from=2026-01-01&to=2026-01-02&at_most=many", "not an integer")]
+    {
         let answer = hub.post("/schedules/hourly/backfill", wrong).await;
         expect_page(&answer, 422, wrong);
         assert!(answer.body.contains(part), "{wrong}: {}", answer.body);
@@ -229,7 +245,8 @@ async fn workers_show_what_they_hold() {
     let client = bue_client::HubClient::new(&[hub.address.clone()]).expect("a client");
     let mut request = hub.world.request(1);
     request.worker = MARKUP.to_owned();
-    request.abilities = WorkerAbilities { version: "9.9".into(), secrets: vec!["DB".into()], ..WorkerAbilities::default() };
+    request.abilities =
+        WorkerAbilities { version: "9.9".into(), secrets: vec!["DB".into()], ..WorkerAbilities::default() };
     request.status = WorkerStatus {
         host: "box".into(),
         jobs_held: 1,
@@ -366,7 +383,11 @@ async fn the_overview_shows_how_it_was() {
     expect_page(&wrong, 400, "/?at=never");
     assert!(wrong.body.contains("is not a time"), "{}", wrong.body);
     for far in ["9999999999999999", "-9223372036854775808", "3000-01-01"] {
-        assert_eq!(hub.get(&format!("/?at={far}")).await.status / 100, if far.starts_with('-') { 2 } else { 4 }, "{far}");
+        assert_eq!(
+            hub.get(&format!("/?at={far}")).await.status / 100,
+            if far.starts_with('-') { 2 } else { 4 },
+            "{far}"
+        );
     }
     assert!(page(&hub, "/?at=2020-01-01").await.contains("There is no sample of this time"));
 }

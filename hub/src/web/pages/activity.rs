@@ -17,8 +17,7 @@ use crate::web::parts::times::duration;
 use crate::web::visit::Visit;
 
 /// The periods: the value in the address, milliseconds, and the words.
-const PERIODS: [(&str, u64, &str); 3] =
-    [DEFAULT, ("24h", 86_400_000, "last day"), ("7d", 604_800_000, "last week")];
+const PERIODS: [(&str, u64, &str); 3] = [DEFAULT, ("24h", 86_400_000, "last day"), ("7d", 604_800_000, "last week")];
 const DEFAULT: (&str, u64, &str) = ("1h", 3_600_000, "last hour");
 /// Runs that are added up, the latest ones.
 const RUNS: &str = "100";
@@ -107,7 +106,8 @@ fn pipelines(runs: &[RunView], ms: u64) -> Markup {
         number("running", "Jobs of these runs that a worker has."),
         number("failed", "Jobs of these runs that failed for good."),
     ];
-    let rows: Vec<_> = all.iter().take(ROWS).map(|((is_pipeline, name), totals)| row(*is_pipeline, name, totals, ms)).collect();
+    let rows: Vec<_> =
+        all.iter().take(ROWS).map(|((is_pipeline, name), totals)| row(*is_pipeline, name, totals, ms)).collect();
     html! { (table("Runs by pipeline or script, the busiest first", &columns, &rows)) (left_out(all.len())) (column_help(&columns)) }
 }
 

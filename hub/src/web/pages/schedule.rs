@@ -140,7 +140,7 @@ fn backfills(visit: &Visit, schedule: &ScheduleView, form: &Form, problems: &[Fi
     let status = visit.hub.backfills.of(&schedule.name);
     let may_change = visit.may(Permission::Submit);
     html! {
-        div {
+        div.stack {
             @if let Some(status) = &status {
                 (card("backfill", "Backfill", &backfill_progress(visit.now, schedule, status, may_change)))
             }

@@ -36,7 +36,7 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let body = html! {
         @if !all.is_empty() { (filter_form("/workers", !scope.is_empty(), &text_field("scope", "Scope", &scope, "default"))) }
         section #workers data-live {
-            p.hint { (summary(&all)) }
+            @if !all.is_empty() { p.hint { (summary(&all)) } }
             @if shown.is_empty() { (nothing(&scope)) }
             div.columns { @for worker in shown { (card(visit, worker, jobs.get(worker.name.as_str()))) } }
         }

@@ -30,7 +30,7 @@ pub(in crate::web) const SAMPLE_FIGURES: [SampleFigure; 10] = [
     figure("blocked", |sample| sample.blocked, Growth::Neither),
     figure("available", |sample| sample.available, Growth::Neither),
     figure("running", |sample| sample.running, Growth::Neither),
-    figure("completed", |sample| sample.completed, Growth::Good),
+    figure("completed", |sample| sample.completed, Growth::Neither),
     figure("failed", |sample| sample.failed, Growth::Bad),
     figure("cancelled", |sample| sample.cancelled, Growth::Neither),
     figure("delayed", |sample| sample.delayed, Growth::Neither),
