@@ -9,11 +9,14 @@ use crate::browser::Browser;
 use crate::site::shared;
 
 /// The pages in the documentation: the others differ in little.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 17] = [
     "overview",
     "runs",
     "start-report",
     "run-completed",
+    "run-timeline",
+    "run-plan",
+    "activity",
     "run-results",
     "run-failed",
     "diff",
