@@ -148,7 +148,8 @@ fn a_hidden_tab_asks_for_nothing() {
     let hide = "Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.isHidden }); \
                 window.isHidden = args[0]; document.dispatchEvent(new Event('visibilitychange'))";
     let hide = |hidden: bool| browser.run_async(hide, json!([hidden]));
-    let fetches = "return performance.getEntriesByType('resource').filter((one) => one.initiatorType === 'fetch').length";
+    let fetches =
+        "return performance.getEntriesByType('resource').filter((one) => one.initiatorType === 'fetch').length";
     let asked = || browser.run(fetches, json!([]));
     hide(true);
     let before = asked();
