@@ -111,3 +111,27 @@ require_maturin() {
     "$tools/bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2' ||
         fail "maturin could not be installed" "Install maturin 1.9 or later into $tools, then try again."
 }
+
+# The browser of the tests of the dashboard, and its driver.
+require_chromium() {
+    missing=
+    command -v chromium >/dev/null || missing="$missing chromium"
+    command -v chromedriver >/dev/null || missing="$missing chromium-driver"
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || install "The tests of the dashboard need a browser" $missing
+}
+
+# axe-core, which looks for what keeps people from using a page. The tests read it from there; it is no part of bue.
+require_axe() {
+    axe=axe-core-4.14.1
+    tools=${XDG_CACHE_HOME:-$HOME/.cache}/bue-tools
+    [ -s "$tools/$axe/axe.min.js" ] && return
+    command -v npm >/dev/null || install "The tests of the dashboard need npm, which downloads axe-core" npm
+    printf 'The tests of the dashboard need axe-core; downloading it into %s\n' "$tools" >&2
+    folder=$(mktemp -d)
+    (cd "$folder" && npm pack --silent "axe-core@${axe#axe-core-}" >/dev/null && tar -xzf "$axe.tgz") ||
+        fail "axe-core could not be downloaded" "Put package/axe.min.js of the npm package $axe into $tools/$axe, then try again."
+    mkdir -p "$tools/$axe"
+    mv "$folder/package/axe.min.js" "$folder/package/LICENSE" "$tools/$axe"
+    rm -r "$folder"
+}

@@ -35,7 +35,7 @@ const FORBIDDEN_CRATES: [(&str, &[&str]); 7] = [
 ];
 
 /// For benchmarks and tests only; no crate depends on them outside tests.
-const TEST_CRATES: [&str; 2] = ["bue-bench", "bue-test-support"];
+const TEST_CRATES: [&str; 3] = ["bue-bench", "bue-test-support", "bue-web-tests"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()

@@ -1,7 +1,7 @@
 //! [`Page`]: a page inside the frame that all share: the skip link, the navigation, the banner, and what the module needs to know.
 
 use bue_model::RunId;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::auth::role::Permission;
@@ -141,6 +141,8 @@ impl Page {
             failures => format!("({failures}) {} · bue", visible(&title)),
         };
         let (live, run) = match self.live {
+            // the answer to a form: its address is that of the form, and cannot be asked for again
+            _ if visit.head.method != Method::GET => ("never", None),
             Live::Never => ("never", None),
             // events are for those who may read all runs
             Live::AnyRun | Live::Run(_) if !visit.may(Permission::Read) => ("slow", None),

@@ -26,15 +26,42 @@ function morph(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (!(name === "open" && old.nodeName === "DETAILS") && old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const [have, want] = [[...old.childNodes], [...fresh.childNodes]];
-  want.forEach((node, index) => (have[index] ? morph(have[index], node) : old.append(node)));
-  have.slice(want.length).forEach((node) => node.remove());
+  let have = old.firstChild;
+  for (const node of [...fresh.childNodes]) {
+    let same = have;
+    while (same && keyOf(same) !== keyOf(node)) same = same.nextSibling;
+    if (!same) {
+      old.insertBefore(node, have);
+      continue;
+    }
+    while (have !== same) have = removed(have);
+    have = same.nextSibling;
+    morph(same, node);
+  }
+  while (have) have = removed(have);
+}
+
+// Tells siblings apart, so that a notice that comes or goes does not replace what is below it.
+function keyOf(node) {
+  return `${node.nodeName} ${node.id || node.getAttribute?.("class") || ""}`;
+}
+
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 function replaceParts(page) {
-  for (const part of page.querySelectorAll("[data-live][id]")) {
+  for (const part of document.querySelectorAll("[data-live][id]")) {
+    if (!page.getElementById(part.id)) part.remove();
+  }
+  for (const part of [...page.querySelectorAll("[data-live][id]")]) {
     const old = document.getElementById(part.id);
+    // a part that is new, such as the result of a job, goes where it is on the fresh page
+    const before = part.previousElementSibling && document.getElementById(part.previousElementSibling.id);
     if (old) morph(old, part);
+    else before?.after(part.cloneNode(true));
   }
   const [tools, fresh] = [document.querySelector(".tools"), page.querySelector(".tools")];
   if (tools && fresh && !tools.contains(document.activeElement)) morph(tools, fresh);

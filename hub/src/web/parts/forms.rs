@@ -2,6 +2,8 @@
 
 use maud::{Markup, html};
 
+use crate::web::parts::texts::visible;
+
 /// A field with its label.
 pub(in crate::web) fn text_field(name: &str, label: &str, value: &str, placeholder: &str) -> Markup {
     html! {
@@ -62,11 +64,12 @@ pub(in crate::web) struct Confirmation<'a> {
 pub(in crate::web) fn confirmation(asked: &Confirmation<'_>) -> Markup {
     html! {
         form.card.confirm method="post" action=(asked.path) {
-            p { strong { (asked.question) } }
+            // the focus is beside the buttons: a key that is held down for too long must not confirm anything
+            p.question tabindex="-1" autofocus { strong { (asked.question) } }
             (asked.details)
             (hidden(asked.fields.iter().copied().chain([("confirmed", "1")])))
             div.buttons {
-                button.danger type="submit" autofocus { (asked.button) }
+                button.danger type="submit" { (asked.button) }
                 a.button href=(asked.back) { "Back" }
             }
         }
@@ -75,7 +78,7 @@ pub(in crate::web) fn confirmation(asked: &Confirmation<'_>) -> Markup {
 
 /// A message above a page: what was done, or what is wrong.
 pub(in crate::web) fn notice(class: &str, message: &str) -> Markup {
-    html! { p class={ "notice " (class) } role="status" { (message) } }
+    html! { p class={ "notice " (class) } role="status" { (visible(message)) } }
 }
 
 /// A text with a button that copies it, which is shown only if the module runs.
