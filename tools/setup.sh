@@ -112,6 +112,11 @@ require_maturin() {
         fail "maturin could not be installed" "Install maturin 1.9 or later into $tools, then try again."
 }
 
+# A better compressor of wheels than maturin has.
+require_advzip() {
+    command -v advzip >/dev/null || install "The wheel is compressed by advzip" advancecomp
+}
+
 # The browser of the tests of the dashboard, and its driver.
 require_chromium() {
     missing=
