@@ -3,24 +3,21 @@
 
 use bue_model::RunId;
 use bue_model::wire::RunView;
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode, Uri, header};
-use http_body_util::BodyExt;
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use maud::html;
 use serde_json::{Value, json};
 
-use crate::api::change::{Change, ChangeRequest, audited};
+use crate::api::change::ChangeRequest;
 use crate::api::dispatch::expect_pipeline;
 use crate::api::long_poll::wait_for_run;
 use crate::api::routes::Operation;
 use crate::api::{pipelines, reruns, runs};
 use crate::auth::browser::expect_own_page;
 use crate::http::reply::{Body, ErrorReply};
-use crate::http::request::{RequestBody, parse_parameter};
+use crate::http::request::parse_parameter;
 use crate::schedules::request::ScheduleAction;
+use crate::web::changing::{Changing, changed, page_of_run};
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::{local_path, see_other};
@@ -29,9 +26,6 @@ use crate::web::parts::badges::{counts_of, run_badge, summary};
 use crate::web::parts::forms::{Confirmation, confirmation};
 use crate::web::parts::texts::{counted, text};
 use crate::web::visit::Visit;
-
-/// A change while it is made.
-type Changing = BoxFuture<'static, Result<Change, ErrorReply>>;
 
 /// What a button does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,48 +81,9 @@ pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming)
     Ok(see_other(back.unwrap_or(&page), StatusCode::SEE_OTHER))
 }
 
-/// Makes a change as the API does: with the sender's name in the audit. `body` is the JSON that the API would receive; null for none.
-/// Returns the answer as JSON, with the address of what was created, if something was.
-pub(super) async fn changed(
-    visit: &Visit,
-    parameter: &str,
-    body: &Value,
-    change: impl FnOnce(ChangeRequest) -> Changing,
-) -> Result<(Value, Option<String>), ErrorReply> {
-    let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-    let request = ChangeRequest {
-        hub: visit.hub.clone(),
-        head: json_head(&visit.head, !bytes.is_empty()),
-        body: RequestBody::Whole(bytes),
-        parameter: parameter.to_owned(),
-        principal: visit.principal.clone(),
-    };
-    let response = audited(request, change).await?;
-    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    Ok((serde_json::from_slice(&bytes).unwrap_or_default(), location))
-}
-
 /// Makes a change that needs no more than the id.
 async fn apply(visit: &Visit, id: &str, change: fn(ChangeRequest) -> Changing) -> Result<(), ErrorReply> {
     changed(visit, id, &Value::Null, change).await.map(|_| ())
-}
-
-/// The head of the request that a program would send: without the form's query and type.
-fn json_head(head: &Parts, has_body: bool) -> Parts {
-    let mut head = head.clone();
-    head.uri = Uri::from_static("/");
-    head.headers.remove(header::CONTENT_TYPE);
-    head.headers.remove("idempotency-key");
-    if has_body {
-        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    head
-}
-
-/// The page of a run that the API says it has created.
-pub(super) fn page_of_run(location: Option<&str>) -> String {
-    location.and_then(|path| path.strip_prefix("/v1")).unwrap_or("/runs").to_owned()
 }
 
 async fn start_run(visit: &Visit, form: &Form) -> Result<Response<Body>, ErrorReply> {

@@ -17,6 +17,7 @@
 
 mod actions;
 mod assets;
+mod changing;
 mod compression;
 mod form;
 mod layout;

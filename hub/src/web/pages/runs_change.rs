@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::api::bulk::bulk;
 use crate::api::bulk_request::BulkOperation;
 use crate::http::reply::{Body, ErrorReply};
-use crate::web::actions::changed;
+use crate::web::changing::changed;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;

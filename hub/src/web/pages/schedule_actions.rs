@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::api::schedules;
 use crate::http::reply::{Body, ErrorReply, FieldError};
 use crate::schedules::request::ScheduleAction;
-use crate::web::actions::{changed, page_of_run};
+use crate::web::changing::{changed, page_of_run};
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::see_other;
