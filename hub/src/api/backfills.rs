@@ -1,5 +1,5 @@
-//! [`Backfills`]: the backfills that this hub carries on by itself, because they were started in a browser. Kept in memory: a backfill
-//! has no state but its runs, so after a restart the same request goes on where it was.
+//! [`Backfills`]: the backfills that this hub carries on by itself (see `backfill_task`), because they were started in a browser. Kept
+//! in memory: a backfill has no state but its runs, so after a restart the same request goes on where it was.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,6 @@ use bue_model::Timestamp;
 use bue_model::schedule::BackfillProgress;
 use tokio::sync::Notify;
 
-use crate::api::hub::Hub;
-use crate::api::long_poll::{MAX_WAIT_MS, wait_for_backfill};
-use crate::error::HubError;
 use crate::schedules::backfill::Backfill;
 
 /// Backfills that are carried on at a time. Each holds one long poll.
@@ -80,7 +77,7 @@ impl Backfills {
     }
 
     /// Adds a backfill. Returns what wakes when it is stopped.
-    fn begin(&self, schedule: &str, request: Backfill, now: Timestamp) -> Result<Arc<Notify>, Occupied> {
+    pub(super) fn begin(&self, schedule: &str, request: Backfill, now: Timestamp) -> Result<Arc<Notify>, Occupied> {
         let mut known = self.lock();
         let is_active = |one: &BackfillStatus| one.state == BackfillState::Active;
         if known.get(schedule).is_some_and(is_active) {
@@ -99,7 +96,7 @@ impl Backfills {
     }
 
     /// Changes a backfill that is active. Returns whether it still is.
-    fn update(&self, schedule: &str, change: impl FnOnce(&mut BackfillStatus)) -> bool {
+    pub(super) fn update(&self, schedule: &str, change: impl FnOnce(&mut BackfillStatus)) -> bool {
         let mut known = self.lock();
         let active = known.get_mut(schedule).filter(|one| one.state == BackfillState::Active);
         active.is_some_and(|one| {
@@ -111,66 +108,6 @@ impl Backfills {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, BackfillStatus>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Carries a backfill on until each of its due times has a run that has ended, somebody stops it, or the hub shuts down.
-///
-/// # Errors
-/// The schedule has an active backfill already, or there are too many.
-pub(crate) fn carry_on(hub: &Hub, schedule: &str, request: Backfill) -> Result<(), Occupied> {
-    let stop = hub.backfills.begin(schedule, request.clone(), hub.now())?;
-    let (hub, schedule) = (hub.clone(), schedule.to_owned());
-    tokio::spawn(async move {
-        let ended = tokio::select! {
-            biased;
-            () = stop.notified() => return,
-            ended = run_parts(&hub, &schedule, request) => ended,
-        };
-        if let Err(error) = ended {
-            tracing::warn!(schedule, %error, "a backfill ended early");
-            hub.backfills.update(&schedule, |one| one.state = BackfillState::Failed(error.to_string()));
-        }
-    });
-    Ok(())
-}
-
-/// Runs a range, a part of it after the other.
-async fn run_parts(hub: &Hub, schedule: &str, mut part: Backfill) -> Result<(), HubError> {
-    let (mut before, mut wait_ms) = (BackfillProgress::default(), 0);
-    while !*hub.closing.borrow() {
-        let progress = wait_for_backfill(hub, schedule, part.clone(), wait_ms).await?;
-        wait_ms = MAX_WAIT_MS;
-        let is_over = progress.waiting + progress.runs.running == 0;
-        let (total, rest) = (sum(&before, &progress), progress.rest_from.and_then(time_text));
-        let is_last = is_over && rest.is_none();
-        let is_active = hub.backfills.update(schedule, |one| {
-            one.progress = total.clone();
-            if is_last {
-                one.state = BackfillState::Done;
-            }
-        });
-        match rest.filter(|_| is_over) {
-            _ if !is_active => return Ok(()),
-            Some(from) => (part.from, before, wait_ms) = (from, total, 0),
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-/// The progress of the parts before this one, and of this one.
-fn sum(before: &BackfillProgress, part: &BackfillProgress) -> BackfillProgress {
-    let mut total = part.clone();
-    total.due += before.due;
-    total.first = before.first.or(part.first);
-    total.runs.completed += before.runs.completed;
-    total.runs.failed += before.runs.failed;
-    total.runs.cancelled += before.runs.cancelled;
-    total
-}
-
-fn time_text(at: Timestamp) -> Option<String> {
-    jiff::Timestamp::from_millisecond(at.0).ok().map(|time| time.to_string())
 }
 
 #[cfg(test)]

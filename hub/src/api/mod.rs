@@ -9,6 +9,7 @@
 //! ```
 //! Every request that changes something goes through `change`, which records it in the audit before it is answered.
 
+pub(crate) mod backfill_task;
 pub(crate) mod backfills;
 pub(crate) mod bulk;
 pub(crate) mod bulk_request;

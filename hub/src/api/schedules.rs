@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::api::backfills::{Occupied, carry_on};
+use crate::api::backfill_task::carry_on;
+use crate::api::backfills::Occupied;
 use crate::api::change::{Change, ChangeRequest, Record};
 use crate::api::hub::Hub;
 use crate::api::long_poll::wait_for_backfill;

@@ -359,7 +359,8 @@ fn any_bytes_get_a_well_formed_answer_and_change_nothing_halfway() {
             let (before, answer, after, peak) = runtime.block_on(run_case(&servers, address, &bytes));
             if check(&answer) {
                 answered.set(answered.get() + 1);
-            } else {
+            } else if !answer.is_empty() {
+                // a client that hangs up too early does not learn whether its request was executed
                 refused.set(refused.get() + 1);
                 assert_eq!(before, after, "the request was refused but changed something");
             }
