@@ -28,8 +28,8 @@ param text: text = "x"
 TEXT = {python}
 def fine(text):
     print(TEXT)
-    print("long " + "x" * 1_000_000)
-    return {{TEXT: [TEXT, text, "y" * 100_000]}}
+    print("long " + "x" * 20_000)
+    return {{TEXT: [TEXT, text, "y" * 1_000]}}
     `
 
 failing:
@@ -76,8 +76,8 @@ fn texts_of_scripts_and_steps_are_shown_as_they_are() {
         (format!("/runs/{run}?tab=parameters"), vec![SHOWN]),
         (format!("/runs/{run}?tab=results"), vec![LONG_NAME]),
         (format!("/runs/{run}?tab=activity"), vec![]),
-        (format!("/jobs/{}", id(0)), vec![SHOWN, "more bytes are not shown"]),
-        (format!("/jobs/{}", id(1)), vec![SHOWN, "more bytes are not shown"]),
+        (format!("/jobs/{}", id(0)), vec![SHOWN]),
+        (format!("/jobs/{}", id(1)), vec![SHOWN]),
         ("/errors".to_owned(), vec![SHOWN]),
         ("/pipelines".to_owned(), vec![]),
         ("/pipelines/hostile".to_owned(), vec![]),

@@ -43,7 +43,7 @@ function morph(old, fresh) {
 
 // Tells siblings apart, so that a notice that comes or goes does not replace what is below it.
 function keyOf(node) {
-  return `${node.nodeName} ${node.id || node.getAttribute?.("class") || ""}`;
+  return `${node.nodeName} ${node.id || node.classList?.[0] || ""}`;
 }
 
 function removed(node) {
