@@ -37,6 +37,7 @@ mod schedule;
 mod serve;
 mod status;
 mod token;
+mod top;
 mod trust;
 mod try_step;
 mod unpublish;
@@ -111,6 +112,7 @@ verbs! {
     invoke::Invoke();
     schedule::Schedule();
     status::Status();
+    top::Top();
     wait::Wait();
     #[command(name = "result")]
     results::Results();
