@@ -5,6 +5,7 @@
 //! flags/     flags that several verbs share, and the clients and settings they turn into
 //! server/    what `bue hub` and `bue bucket` need around their servers: stores, listeners, retention
 //! local/     hub, bucket and worker inside this process
+//! top/       the live table of `bue top`
 //! runs/      a run as its client sees it: submit, follow, print results and failures
 //! pypeline/  PypeLine's YAML to scripts and schedules
 //! script/    reads and checks a script; packs the code of its steps
@@ -29,6 +30,7 @@ mod runs;
 mod sandbox;
 mod script;
 mod server;
+mod top;
 
 use std::process::ExitCode;
 

@@ -305,6 +305,7 @@ mod tests {
             loop_text: None,
             limits: Limits::default(),
             permissions: Permissions::default(),
+            simulated_ms: Some(1),
         };
         vec![
             ToHost::Run { id: 1, request: Box::new(request) },

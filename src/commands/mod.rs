@@ -39,6 +39,7 @@ mod schedule;
 mod serve;
 mod status;
 mod token;
+mod top;
 mod trust;
 mod try_step;
 mod unpublish;
@@ -115,6 +116,7 @@ verbs! {
     schedule::Schedule();
     web::Web();
     status::Status();
+    top::Top();
     wait::Wait();
     #[command(name = "result")]
     results::Results();

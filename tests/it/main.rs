@@ -97,6 +97,7 @@ mod streams;
 mod terminal;
 mod tls;
 mod tokens;
+mod top;
 mod trust;
 mod try_step;
 mod verbs;

@@ -66,7 +66,7 @@ impl Session {
 }
 
 /// The bytes of the character or the escape sequence at the beginning of a text.
-fn sequence_length(text: &str) -> usize {
+pub(crate) fn sequence_length(text: &str) -> usize {
     match text.strip_prefix("\u{1b}[").and_then(|rest| rest.find(|char: char| char.is_ascii_alphabetic())) {
         Some(end) => "\u{1b}[".len() + end + 1,
         None => text.chars().next().map_or(0, char::len_utf8),

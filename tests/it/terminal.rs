@@ -85,6 +85,7 @@ fn the_verbs_print_no_control_characters_of_runs_of_others() {
     assert!(run(&["status"], 0).stdout.contains("x[2Jy.bue"));
     run(&["status", "last"], 0);
     run(&["status", "last", "--jobs"], 0);
+    run(&["top", "last", "--json"], 1);
     assert!(run(&["errors", "last"], 0).stdout.contains("Exception: ]0;x31mend"));
     run(&["wait", "last"], 1);
     run(&["result", "last"], 1);

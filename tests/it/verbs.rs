@@ -16,7 +16,7 @@ use crate::services::Server;
 pub(crate) struct Services {
     pub(crate) project: Project,
     pub(crate) hub: Server,
-    _bucket: Server,
+    bucket: Server,
     pub(crate) folder: TempDir,
 }
 
@@ -28,7 +28,11 @@ impl Services {
         let hub =
             Server::start(&folder, &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address, "--store", "sqlite:hub.db"]);
         let project = Project::new(&[("x.bue", script), (".env", &format!("BUE_HUB={}\n", hub.address))]);
-        Self { project, hub, _bucket: bucket, folder }
+        Self { project, hub, bucket, folder }
+    }
+
+    pub(crate) fn bucket_address(&self) -> &str {
+        &self.bucket.address
     }
 
     /// Starts a worker that gets the bucket's address from the hub.
@@ -247,6 +251,7 @@ fn every_verb_accepts_several_hubs() {
         &["result", run],
         &["status", run],
         &["status"],
+        &["top", run, "--json"],
         &["errors", run],
         &["logs", "1"],
         &["why", "1"],
