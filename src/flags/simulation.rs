@@ -18,7 +18,7 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(30 * 86_400);
 const EARLIEST: Timestamp = Timestamp(86_400_000);
 
 /// The latest one: the end of the year 9998, so that a run ends before Python's times do.
-const LATEST: Timestamp = Timestamp(253_370_764_800_000);
+const LATEST: Timestamp = Timestamp(253_370_764_799_999);
 
 /// How a run for a test differs from others.
 #[derive(Debug, Default, Args)]

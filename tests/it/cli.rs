@@ -81,7 +81,7 @@ fn a_server_that_is_not_a_hub_of_this_release_is_code_3() {
         (b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>", "is no hub of bue"),
         (
             b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.bue.postcard\r\ncontent-length: 2\r\n\r\n\xc8\x00",
-            "install the same release",
+            "is older",
         ),
         (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "is no hub of bue"),
         (b"\x00\xff garbage", "127.0.0.1"),

@@ -57,12 +57,12 @@ impl<'t> Builder<'t, '_, '_> {
             1 => lists.into_iter().next()?,
             _ => {
                 let name = joined(&lists, " + ");
-                self.list_job(ListOperation::Merge, lists, name, source.span, nodes)?
+                self.list_job(ListOperation::Merge, &lists, name, source.span, nodes)?
             }
         };
         if let Some(size) = source.chunk {
             let name = format!("{} !chunk {size}", list.name);
-            list = self.list_job(ListOperation::Chunk(size), vec![list], name, source.span, nodes)?;
+            list = self.list_job(ListOperation::Chunk(size), &[list], name, source.span, nodes)?;
         }
         Some(list)
     }
@@ -95,7 +95,7 @@ impl<'t> Builder<'t, '_, '_> {
         let lists = self.lists(calls.into_iter(), nodes)?;
         let parts = (!takes_one).then_some(lists.len());
         let name = format!("{}({})", call.target.text, joined(&lists, ", "));
-        Some(List { parts, ..self.list_job(operation, lists, name, call.span, nodes)? })
+        Some(List { parts, ..self.list_job(operation, &lists, name, call.span, nodes)? })
     }
 
     fn call_argument(&mut self, argument: &'t Argument<'_>, operation: ListOperation) -> Option<&'t Call<'t>> {
@@ -113,7 +113,7 @@ impl<'t> Builder<'t, '_, '_> {
     fn list_job(
         &mut self,
         operation: ListOperation,
-        sources: Vec<List>,
+        sources: &[List],
         name: String,
         at: Span,
         nodes: &mut Vec<Node>,

@@ -56,6 +56,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/language.rs"),
     sdk_file!("model/src/length_limit.rs"),
     sdk_file!("model/src/lib.rs"),
+    sdk_file!("model/src/list_operation.rs"),
     sdk_file!("model/src/log.rs"),
     sdk_file!("model/src/nesting_limit.rs"),
     sdk_file!("model/src/location.rs"),

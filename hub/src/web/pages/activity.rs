@@ -146,7 +146,7 @@ async fn steps_of(visit: &Visit, runs: &[RunView], period: &str) -> Result<Vec<(
     for run in runs.iter().take(RUNS_WITH_STEPS) {
         // it may have been deleted since the list was read
         let steps = visit.hub.store.run(run.id).await?.map(|run| run.steps).unwrap_or_default();
-        steps.into_iter().for_each(|step| add_step(&mut all, step));
+        steps.into_iter().for_each(|step| add_step(&mut all, &step));
     }
     if let Errors::Groups(groups) = list_errors(&visit.hub, Some(&format!("group=1&since={period}&limit=100"))).await? {
         for group in groups.groups {
@@ -158,7 +158,7 @@ async fn steps_of(visit: &Visit, runs: &[RunView], period: &str) -> Result<Vec<(
     Ok(all)
 }
 
-fn add_step(all: &mut BTreeMap<String, StepTotals>, step: StepView) {
+fn add_step(all: &mut BTreeMap<String, StepTotals>, step: &StepView) {
     let sum = &mut all.entry(step.name.clone()).or_default().step;
     sum.blocked += step.blocked;
     sum.available += step.available;
