@@ -28,6 +28,7 @@ pub(crate) fn address() -> &'static str {
 }
 
 impl Driver {
+    #[expect(clippy::zombie_processes, reason = "both end with this process, which is when they are no longer needed")]
     fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("bue-web").tempdir().expect("a folder").keep();
         let mut command = Command::new(program("chromedriver"));

@@ -120,7 +120,7 @@ pub(crate) struct Service {
     /// Where it listens; empty for a worker.
     pub(crate) address: String,
     /// Keeps its output open.
-    _stderr: Mutex<Lines>,
+    stderr: Mutex<Lines>,
 }
 
 impl Service {
@@ -128,19 +128,26 @@ impl Service {
     fn start(folder: &Path, arguments: &[&str], ready: &str) -> Self {
         let mut command = bue(folder);
         let mut child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("bue");
-        let stderr = Lines::new(child.stderr.take().expect("stderr"));
-        let (mut address, mut lines) = (String::new(), Vec::new());
+        let stderr = Mutex::new(Lines::new(child.stderr.take().expect("stderr")));
+        // ended by `drop` if it does not become ready
+        let mut service = Self { child, address: String::new(), stderr };
+        let mut lines = Vec::new();
         loop {
-            let line = stderr.next(ready).unwrap_or_else(|| panic!("bue {arguments:?} ended: {lines:#?}"));
+            let line = service
+                .stderr
+                .get_mut()
+                .expect("no panic")
+                .next(ready)
+                .unwrap_or_else(|| panic!("bue {arguments:?} ended: {lines:#?}"));
             lines.push(line.clone());
             if let Some((_, rest)) =
                 line.split_once("hub listens on ").or_else(|| line.split_once("bucket listens on "))
-                && address.is_empty()
+                && service.address.is_empty()
             {
-                rest.split([',', ' ']).next().unwrap_or_default().clone_into(&mut address);
+                rest.split([',', ' ']).next().unwrap_or_default().clone_into(&mut service.address);
             }
             if line.contains(ready) {
-                return Self { child, address, _stderr: Mutex::new(stderr) };
+                return service;
             }
         }
     }

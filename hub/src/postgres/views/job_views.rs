@@ -42,7 +42,8 @@ impl PostgresState {
     async fn try_running_jobs(&self, limit: i64) -> Result<Vec<JobView>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let sql = "SELECT id FROM job WHERE state = 3 ORDER BY lease_end DESC LIMIT $1";
+        let sql =
+            concat!("SELECT id FROM job WHERE state = ", state_code!(Running), " ORDER BY lease_end DESC LIMIT $1");
         let rows = query(&tx, sql, &[&limit]).await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         self.listed_jobs(&tx, &ids).await

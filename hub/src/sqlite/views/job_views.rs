@@ -25,8 +25,11 @@ impl ReadTx<'_> {
     /// Returns jobs that workers hold.
     pub(in crate::sqlite) fn running_jobs(&mut self, limit: u32) -> Result<Vec<JobView>, HubError> {
         let ids: Vec<i64> = {
-            let mut select =
-                self.db.prepare_cached("SELECT id FROM job WHERE state = 3 ORDER BY lease_end DESC LIMIT ?1")?;
+            let mut select = self.db.prepare_cached(concat!(
+                "SELECT id FROM job WHERE state = ",
+                state_code!(Running),
+                " ORDER BY lease_end DESC LIMIT ?1"
+            ))?;
             let rows = select.query_map([limit.clamp(1, MAX_PAGE)], |row| row.get(0))?;
             rows.collect::<Result<_, _>>()?
         };
