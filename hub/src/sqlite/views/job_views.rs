@@ -11,7 +11,7 @@ use crate::jobs::columns::{from_postcard, job_id, row_id};
 use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
 use crate::jobs::leasing::pick::running_under_rate;
-use crate::jobs::state::State;
+use crate::jobs::state::{State, state_code};
 use crate::jobs::views::job_list::MAX_PAGE;
 use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, digest_of, parent_view, why_view};
 use crate::jobs::views::round_path::RoundPath;
