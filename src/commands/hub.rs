@@ -99,7 +99,7 @@ impl Hub {
             let retention = Retention { store: database.store.clone(), bucket, keep, keep_audit };
             let server = self.web.apply(HubServer::new(database.store)).with_access(setup.access);
             let server = server.with_bucket(bucket_address).with_tls(setup.tls);
-            let texts = [keep_text, keep_audit_text].map(|text| text.unwrap_or_default());
+            let texts = [keep_text, keep_audit_text].map(Option::unwrap_or_default);
             let own = own_settings(flags, bound.client_address.clone(), database.name.clone(), texts);
             let server = server.with_settings(hub_settings(&settings, own));
             tokio::select! {

@@ -42,7 +42,8 @@ pub(crate) struct Top {
 impl Top {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let every = self.interval()?;
-        if !self.json && !(stdin().is_terminal() && stdout().is_terminal()) {
+        let is_on_terminal = stdin().is_terminal() && stdout().is_terminal();
+        if !(self.json || is_on_terminal) {
             return Err(CommandError::Usage(
                 "`bue top` needs a terminal; type `bue top --json` for a line of JSON per update, or `bue status -s` for a table every \
                  three seconds"

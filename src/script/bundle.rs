@@ -348,7 +348,7 @@ mod tests {
         assert_eq!((bundle.entry.as_str(), bundle.first_line), ("steps/a|b|a", 1));
         let expected = "from bue._fused import fuse\n\nglobals()[\"a|b|a\"] = fuse(\"a|b|a\", [[\"a\",\"steps/a.py\",0,0,\"f\"],\
                         [\"b\",\"steps/b.py\",0,0,\"f\"],[\"a\",\"steps/a.py\",0,0,\"f\"]])\n";
-        assert_eq!(bundle.entry_content().map(|content| content.as_ref()), Some(expected.as_bytes()));
+        assert_eq!(bundle.entry_content().map(AsRef::as_ref), Some(expected.as_bytes()));
         assert!(files_outside(&fused, &[&a], &bundle, &folder.path().join("x.bue")).is_empty());
     }
 

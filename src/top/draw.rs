@@ -142,6 +142,7 @@ mod tests {
     use bue_model::wire::StepView;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
+    use ratatui::buffer::Cell as BufferCell;
     use ratatui::termion::event::Key;
 
     use super::*;
@@ -157,7 +158,7 @@ mod tests {
     fn lines(backend: &TestBackend) -> Vec<String> {
         let buffer = backend.buffer();
         let width = usize::from(buffer.area.width);
-        let text = |cells: &[ratatui::buffer::Cell]| cells.iter().map(|cell| cell.symbol()).collect::<String>();
+        let text = |cells: &[BufferCell]| cells.iter().map(BufferCell::symbol).collect::<String>();
         buffer.content().chunks(width).map(|cells| text(cells).trim_end().to_owned()).collect()
     }
 

@@ -182,7 +182,8 @@ async fn a_link_logs_in_once_and_within_a_minute() {
     let access = || Access::from_token_file(tokens.path().to_owned()).expect("a file");
     let address = spawn_hub(Hub::with_clock(store.clone(), clock(&now)).with_access(access())).await;
     let other = spawn_hub(Hub::with_clock(store, clock(&now)).with_access(access())).await;
-    let client = HubClient::with_options(&[address.clone()], ClientOptions::with_token("secret")).expect("a client");
+    let client =
+        HubClient::with_options(std::slice::from_ref(&address), ClientOptions::with_token("secret")).expect("a client");
     let path = async || {
         let link = client.web_link().await.expect("a link");
         link.strip_prefix(&format!("http://{address}")).expect("the hub's address").to_owned()
@@ -220,11 +221,12 @@ async fn a_link_logs_in_once_and_within_a_minute() {
 #[tokio::test]
 async fn an_open_hub_needs_no_login() {
     let hub = WebHub::open().await;
-    let client = HubClient::with_options(&[hub.address.clone()], ClientOptions::default()).expect("a client");
+    let client =
+        HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::default()).expect("a client");
     assert_eq!(client.web_link().await.expect("a link"), format!("http://{}/", hub.address));
     let answer = hub.get("/login?next=%2Fruns").await;
     assert!(answer.status == 303 && answer.head.contains("location: /runs"), "{}", answer.head);
-    let host = format!("GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    let host = "GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     assert_eq!(crate::raw_http::send_bytes(&hub.address, host.as_bytes()).await.status, 403, "DNS rebinding");
 }
 

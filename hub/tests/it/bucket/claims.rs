@@ -390,7 +390,7 @@ pub(super) async fn values_are_listed_by_the_beginning_of_their_names(bucket: Te
         ("a", &names[..4]),
         ("a/", &names[1..3]),
         ("b/k", &names[4..5]),
-        (&"long/ä".to_owned(), &names[6..8]),
+        ("long/ä", &names[6..8]),
         (&one, &names[6..7]),
         ("a/b/c/d", &[]),
         ("none", &[]),

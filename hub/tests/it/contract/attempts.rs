@@ -44,7 +44,7 @@ pub(crate) async fn every_attempt_tells_its_times_worker_and_verdict(mut world: 
     let pending = attempt(start, start + 1_000, AttemptVerdict::Pending);
     let waiting = world.job(job).await;
     assert_eq!((waiting.started_at, waiting.run_ms), (Some(Timestamp(start)), Some(10)));
-    assert_eq!(waiting.last_attempts, [pending.clone()]);
+    assert_eq!(waiting.last_attempts, std::slice::from_ref(&pending));
     attempt_with(&mut world, failed("no")).await;
     let failure = attempt(start + 61_000, start + 62_000, AttemptVerdict::Failed);
     // a worker that dies reports nothing
@@ -94,7 +94,7 @@ pub(crate) async fn attempts_outlive_resets_and_cancellations(mut world: World) 
     let a = attempt_with(&mut world, completed("1")).await.job();
     let b = attempt_with(&mut world, RESET).await.job();
     let first = attempt(start, start + 1_000, AttemptVerdict::Completed);
-    assert_eq!(attempts(&world, a).await, [first.clone()]);
+    assert_eq!(attempts(&world, a).await, std::slice::from_ref(&first));
     assert_eq!(attempts(&world, b).await, [attempt(start + 61_000, start + 62_000, AttemptVerdict::Reset)]);
     let held = world.lease_named("a").await;
     world.now += 500;
