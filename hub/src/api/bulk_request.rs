@@ -188,12 +188,13 @@ fn take_flag(fields: &mut Map<String, Value>, name: &str, reader: &mut FilterRea
     }
 }
 
+/// A null is refused: a filter that has nothing else would choose every run.
 fn take_text(fields: &mut Map<String, Value>, name: &str, reader: &mut FilterReader) -> Option<String> {
     match fields.remove(name) {
-        None | Some(Value::Null) => None,
+        None => None,
         Some(Value::String(text)) => Some(text),
         Some(_) => {
-            reader.refuse(name, "send a text");
+            reader.refuse(name, "send a text, or leave it out");
             None
         }
     }
@@ -211,12 +212,12 @@ fn take_time(fields: &mut Map<String, Value>, name: &str, reader: &mut FilterRea
 /// A text, in which commas separate states, or a list of them.
 fn take_states(fields: &mut Map<String, Value>, reader: &mut FilterReader) -> Vec<String> {
     let texts = match fields.remove("state") {
-        None | Some(Value::Null) => return Vec::new(),
+        None => return Vec::new(),
         Some(Value::Array(texts)) => texts,
         Some(other) => vec![other],
     };
     let states: Option<Vec<String>> = texts.into_iter().map(|text| text.as_str().map(str::to_owned)).collect();
-    states.unwrap_or_else(|| {
+    states.filter(|states| !states.is_empty()).unwrap_or_else(|| {
         reader.refuse("state", "send a state, such as \"failed\", or a list of them");
         Vec::new()
     })
@@ -225,10 +226,10 @@ fn take_states(fields: &mut Map<String, Value>, reader: &mut FilterReader) -> Ve
 /// Values are found as those in a query are: by their text, or as JSON.
 fn take_params(fields: &mut Map<String, Value>, reader: &mut FilterReader) -> BTreeMap<String, String> {
     let params = match fields.remove("params") {
-        None | Some(Value::Null) => return BTreeMap::new(),
-        Some(Value::Object(params)) => params,
+        None => return BTreeMap::new(),
+        Some(Value::Object(params)) if !params.is_empty() => params,
         Some(_) => {
-            reader.refuse("params", "send an object with the values of parameters");
+            reader.refuse("params", "send an object with the values of parameters, or leave it out");
             return BTreeMap::new();
         }
     };
@@ -251,6 +252,17 @@ mod tests {
         let request = request(BulkOperation::Delete, r#"{"all": true, "dry_run": true}"#).expect("a request");
         assert_eq!(request.query.states, BulkOperation::Delete.states());
         assert!(request.dry_run && request.query.failed.is_none());
+    }
+
+    #[test]
+    fn a_field_that_chooses_nothing_is_refused() {
+        let names = ["state", "pipeline", "name", "params", "since", "until", "step", "error", "group"];
+        let nulls = names.map(|name| format!(r#"{{"filter": {{"{name}": null}}}}"#));
+        let empty =
+            [r#"{"filter": {"state": []}}"#, r#"{"filter": {"params": {}}}"#, r#"{"all": true, "after": null}"#];
+        for text in nulls.iter().map(String::as_str).chain(empty) {
+            assert!(request(BulkOperation::Delete, text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shapes::{count, hex_hash, object, or_null, reference, run_state, text, texts, time, uuid, with_optional};
+use super::shapes::{count, hex_hash, object, or_null, reference, run_state, text, time, uuid, with_optional};
 
 /// The schemas of lists, of values as JSON and of operations on many runs.
 pub(super) fn lists() -> Value {
@@ -12,10 +12,10 @@ pub(super) fn lists() -> Value {
     let filter = with_optional(
         object(&json!({})),
         &json!({
-            "state": { "anyOf": [text(), texts()] },
+            "state": { "anyOf": [text(), { "type": "array", "items": text(), "minItems": 1 }] },
             "pipeline": text(),
             "name": text(),
-            "params": { "type": "object", "description": "values of parameters, by name" },
+            "params": { "type": "object", "description": "values of parameters, by name", "minProperties": 1 },
             "since": { "anyOf": [text(), time()] },
             "until": { "anyOf": [text(), time()] },
             "step": text(),
