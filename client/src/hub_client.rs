@@ -435,12 +435,12 @@ impl HubClient {
     /// # Errors
     /// The hub serves no dashboard, or cannot be reached.
     pub async fn web_link(&self) -> Result<String, ClientError> {
-        #[derive(serde::Deserialize)]
+        #[derive(Deserialize)]
         struct WebCode {
             path: String,
         }
         let request = request(Method::POST, "/v1/web-codes".to_owned(), RetryPolicy::Always, REQUEST_TIMEOUT);
-        let code: WebCode = decode_json(&self.connection.send_ok(&request).await?)?;
+        let code: WebCode = self.read_json(self.send_ok(&request).await?).await?;
         Ok(format!("{}{}", self.connection.base_url()?, code.path))
     }
 

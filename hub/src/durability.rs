@@ -9,3 +9,13 @@ pub enum Durability {
     /// `bue run`.
     Off,
 }
+
+impl Durability {
+    /// Returns the value of SQLite's pragma `synchronous`.
+    pub(crate) const fn synchronous(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Off => "OFF",
+        }
+    }
+}

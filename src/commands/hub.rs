@@ -1,12 +1,9 @@
 //! `bue hub`.
 
-use std::time::Duration;
-
 use bue_client::BucketClient;
 use bue_hub::{Hub as HubServer, serve_hub};
 use clap::Args;
 
-use crate::config::duration::parse_duration;
 use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP, KEEP_AUDIT};
 use crate::config::settings::Settings;
 use crate::flags::client::BucketFlag;
@@ -19,7 +16,7 @@ use crate::process::signals::shutdown_signal;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
 use crate::server::own_settings::{OwnSetting, hub_settings};
-use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention};
+use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention, parse_keep};
 
 /// A file in the working directory.
 const DEFAULT_STORE: &str = "sqlite:bue.db";
@@ -78,10 +75,11 @@ impl Hub {
         let setup = self.server.setup(self.bind, HUB_LISTEN, &settings)?;
         let bucket_address = self.bucket.address(&settings)?;
         let store = self.store.or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        let keep_text = self.keep.or_else(|| settings.text(KEEP));
-        let keep = parse_keep(keep_text.as_deref(), "--keep", DEFAULT_KEEP)?;
+        let keep_text = self.keep.or_else(|| settings.text(KEEP)).unwrap_or_else(|| DEFAULT_KEEP.to_owned());
+        let keep = parse_keep(&keep_text, "--keep")?;
         let keep_audit_text = self.keep_audit.or_else(|| settings.text(KEEP_AUDIT));
-        let keep_audit = parse_keep(keep_audit_text.as_deref(), "--keep-audit", DEFAULT_KEEP_AUDIT)?;
+        let keep_audit_text = keep_audit_text.unwrap_or_else(|| DEFAULT_KEEP_AUDIT.to_owned());
+        let keep_audit = parse_keep(&keep_audit_text, "--keep-audit")?;
         let bucket = self.bucket.client(&settings)?;
         start_logging("info", setup.log_format);
         block_on(async {
@@ -99,8 +97,8 @@ impl Hub {
             let retention = Retention { store: database.store.clone(), bucket, keep, keep_audit };
             let server = self.web.apply(HubServer::new(database.store)).with_access(setup.access);
             let server = server.with_bucket(bucket_address).with_tls(setup.tls);
-            let texts = [keep_text, keep_audit_text].map(Option::unwrap_or_default);
-            let own = own_settings(flags, bound.client_address.clone(), database.name.clone(), texts);
+            let values = [bound.client_address.clone(), database.name.clone(), keep_text, keep_audit_text];
+            let own = own_settings(values, flags);
             let server = server.with_settings(hub_settings(&settings, own));
             tokio::select! {
                 () = serve_hub(bound.listener, server, shutdown) => {}
@@ -111,31 +109,11 @@ impl Hub {
     }
 }
 
-/// The hub's own settings, with the names of the flags that were given. What is empty has its default.
-fn own_settings(
-    flags: [Option<&'static str>; 4],
-    address: String,
-    database: String,
-    [keep, keep_audit]: [String; 2],
-) -> Vec<OwnSetting> {
-    let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
-    let values = [
-        (HUB_LISTEN.whole, address),
-        (HUB_STORE, database),
-        (KEEP, or(keep, "7d")),
-        (KEEP_AUDIT, or(keep_audit, "90d")),
-    ];
-    let own = values.into_iter().zip(flags);
+/// The hub's own settings: address, database, and how long it keeps runs and the audit, each with the flag that was given.
+fn own_settings(values: [String; 4], flags: [Option<&'static str>; 4]) -> Vec<OwnSetting> {
+    let settings = [HUB_LISTEN.whole, HUB_STORE, KEEP, KEEP_AUDIT];
+    let own = settings.into_iter().zip(values).zip(flags);
     own.map(|((setting, value), flag)| OwnSetting { setting, value, flag }).collect()
-}
-
-/// Parses how long to keep something; `None` means forever.
-fn parse_keep(text: Option<&str>, flag: &str, default: Duration) -> Result<Option<Duration>, CommandError> {
-    match text.map(str::trim) {
-        None => Ok(Some(default)),
-        Some("forever") => Ok(None),
-        Some(text) => parse_duration(text, flag).map(Some),
-    }
 }
 
 /// A wrong address of the bucket should be noticed when the hub starts, not when the first worker fails.

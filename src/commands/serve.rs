@@ -37,7 +37,7 @@ use crate::script::check::load_pipeline;
 use crate::server::bucket_store::open_bucket_store;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
-use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention};
+use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention, parse_keep};
 
 /// Between two looks at the folders of the scripts.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -149,7 +149,8 @@ impl Serve {
         tasks.spawn(until_stopped(serve_bucket(bucket, Bucket::new(blobs, access), stop.clone().cancelled_owned())));
         let servers = Servers { tasks, stop, hub: hub_address, bucket: bucket_address, token };
         let bucket = Some(servers.clients()?.bucket);
-        let (keep, keep_audit) = (Some(DEFAULT_KEEP), Some(DEFAULT_KEEP_AUDIT));
+        let keep = parse_keep(DEFAULT_KEEP, "--keep")?;
+        let keep_audit = parse_keep(DEFAULT_KEEP_AUDIT, "--keep-audit")?;
         let retention = Retention { store, bucket, keep, keep_audit };
         tokio::spawn(retention.run());
         Ok(servers)

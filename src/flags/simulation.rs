@@ -62,9 +62,9 @@ impl SimulationFlags {
     }
 }
 
-/// Reads a time; without an offset, it is UTC.
+/// Reads a time; without an offset, it is UTC. A zone in brackets is refused, because the parser would ignore it.
 fn start(text: &str) -> Option<Timestamp> {
-    let local = || Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+    let local = || Offset::UTC.to_timestamp(text.parse::<DateTime>().ok().filter(|_| !text.contains('['))?).ok();
     let time = text.parse::<jiff::Timestamp>().ok().or_else(local)?;
     Some(Timestamp(time.as_millisecond())).filter(|time| (EARLIEST..=LATEST).contains(time))
 }
@@ -79,7 +79,7 @@ mod tests {
             assert_eq!(start(text), Some(Timestamp(1_793_512_800_000)), "{text}");
         }
         assert_eq!(start("2026-11-01"), Some(Timestamp(1_793_491_200_000)));
-        for text in ["", "soon", "2026-13-01", "1970-01-01", "9999-01-01"] {
+        for text in ["", "soon", "2026-13-01", "1970-01-01", "9999-01-01", "2026-11-01T06:00[Europe/Berlin]"] {
             assert_eq!(start(text), None, "{text}");
         }
     }

@@ -95,8 +95,8 @@ pub(crate) async fn run_locally(
         () = end_of_simulation(simulation.as_deref()) => {
             progress.finish();
             return Err(program_failed(
-                "the run has not ended within its limit of simulated time; set --time-limit to a longer one, or find out which step \
-                 waits for what never comes",
+                "the run has not ended within its limit of simulated time; set --time-limit to a longer one, or find the step \
+                 that never stops waiting",
             ));
         }
         () = interrupted() => {

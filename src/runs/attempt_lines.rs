@@ -4,6 +4,7 @@ use bue_model::Timestamp;
 use bue_model::attempt::{AttemptVerdict, AttemptView};
 use bue_model::wire::JobView;
 
+use crate::process::output::bytes_text;
 use crate::runs::times::{ago_text, duration_text};
 
 /// Returns a line for each of the last attempts of a job, oldest first.
@@ -11,7 +12,7 @@ pub(crate) fn attempt_lines(job: &JobView, now: Timestamp) -> Vec<String> {
     job.last_attempts.iter().map(|attempt| attempt_line(attempt, now)).collect()
 }
 
-/// `attempt started 5 m ago on worker w: failed, took 3 s, computed for 20 ms, used up to 12 MiB`
+/// `attempt started 5 m ago on worker w: failed, took 3 s, computed for 20 ms, used up to 12.0 MiB`
 fn attempt_line(attempt: &AttemptView, now: Timestamp) -> String {
     let worker = attempt.worker.as_ref().map_or_else(String::new, |worker| format!(" on worker {worker}"));
     let verdict = attempt.verdict.map_or("running", AttemptVerdict::name);
@@ -23,7 +24,7 @@ fn attempt_line(attempt: &AttemptView, now: Timestamp) -> String {
         line.push_str(&format!(", computed for {}", duration_text(computed)));
     }
     if let Some(memory) = attempt.peak_memory {
-        line.push_str(&format!(", used up to {} MiB", memory.div_ceil(1 << 20)));
+        line.push_str(&format!(", used up to {}", bytes_text(memory)));
     }
     line
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bue_model::history::{CountsView, HistorySample};
 use tokio::time::Instant;
 
-use crate::runs::times::duration_text;
+use crate::runs::times::rounded_text;
 
 /// How often a line stays on the terminal, as in Buelon.
 const LASTING_INTERVAL: Duration = Duration::from_secs(15 * 60);
@@ -14,17 +14,13 @@ const LASTING_INTERVAL: Duration = Duration::from_secs(15 * 60);
 pub(crate) fn line_text(view: &CountsView) -> String {
     let HistorySample { at, runs, blocked, available, running, completed, failed, cancelled, .. } = view.counts;
     let HistorySample { delayed, handed_back, workers, .. } = view.counts;
-    let oldest = view.oldest_run_at.map(|created| format!(", oldest {}", age_text(at.since_ms(created))));
+    let oldest =
+        view.oldest_run_at.map(|created| format!(", oldest {}", rounded_text(at.since_ms(created)).replace(' ', "")));
     format!(
         "runs: {runs} open, jobs: blocked {blocked} available {available} (delayed {delayed}) running {running} completed \
          {completed} failed {failed} cancelled {cancelled}, handed back {handed_back}{}, workers {workers}",
         oldest.unwrap_or_default()
     )
-}
-
-/// Formats an age with its largest unit: `2h`.
-fn age_text(ms: u64) -> String {
-    duration_text(ms).split(' ').take(2).collect()
 }
 
 /// Decides which lines stay on the terminal, or are printed where there is none.

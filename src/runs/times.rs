@@ -20,9 +20,13 @@ pub(crate) fn duration_text(ms: u64) -> String {
 /// Formats how long ago a time was, with its largest unit: `5 m ago`.
 pub(crate) fn ago_text(time: Timestamp, now: Timestamp) -> String {
     let ms = now.since_ms(time);
+    if ms < 1_000 { "now".to_owned() } else { format!("{} ago", rounded_text(ms)) }
+}
+
+/// Formats a duration with its largest unit: `2 h`.
+pub(crate) fn rounded_text(ms: u64) -> String {
     let text = duration_text(ms);
-    let largest: Vec<&str> = text.split(' ').take(2).collect();
-    if ms < 1_000 { "now".to_owned() } else { format!("{} ago", largest.join(" ")) }
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Formats a time in UTC: `2026-11-01T06:00:00Z`.

@@ -155,10 +155,10 @@ fn with_call(path: &str, text: &str, name: &str) -> Option<Plan> {
 
 /// A plan that calls a step without arguments; `None` if there is no step of this name. A fused step comes with its stages.
 fn one_call(plan: &Plan, name: &str) -> Option<Plan> {
-    let mut step = plan.steps.iter().find(|step| step.name == name)?.clone();
-    let mut steps = Vec::new();
+    let found = plan.steps.iter().find(|step| step.name == name)?;
+    let (mut step, mut steps) = (found.clone(), Vec::new());
     if let Source::Fused(stages) = &mut step.source {
-        steps = plan.stages(plan.steps.iter().find(|step| step.name == name)?).cloned().collect();
+        steps = plan.stages(found).cloned().collect();
         *stages = (0..).map(StepIndex).take(steps.len()).collect();
     }
     let index = StepIndex(u32::try_from(steps.len()).ok()?);
@@ -296,7 +296,7 @@ impl ScriptReport {
         self.diagnostics.extend(diagnostics);
     }
 
-    /// Puts values in the places of the parameters. The run's time is now.
+    /// Puts values in the places of the parameters. `time` is that of the run.
     fn bind(&mut self, given: BTreeMap<String, Argument>, time: bue_model::Timestamp) {
         let Some(plan) = self.plan.take() else { return };
         let script = Script { path: &self.name, text: &self.text };

@@ -16,7 +16,9 @@ use bue_hub::{HubError, JobStore};
 use bue_model::Timestamp;
 use tokio::time::sleep;
 
+use crate::config::duration::parse_duration;
 use crate::process::clock::time_ago;
+use crate::process::command_error::CommandError;
 
 /// Time between two rounds. What is deleted is days old, so an hour more does not matter.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -26,10 +28,11 @@ const RETRY_BACKOFF: Duration = Duration::from_secs(60);
 const PAGE: u32 = 100;
 
 /// A week, so that a run that failed on a Friday evening can still be inspected on Monday.
-pub(crate) const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const DEFAULT_KEEP: &str = "7d";
 
 /// Three months: long enough for questions about the last quarter.
-pub(crate) const DEFAULT_KEEP_AUDIT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+pub(crate) const DEFAULT_KEEP_AUDIT: &str = "90d";
+
 /// Entries of the audit that are deleted at once: some milliseconds.
 const AUDIT_PART: u32 = 1_000;
 
@@ -42,6 +45,14 @@ pub(crate) struct Retention {
     pub(crate) keep: Option<Duration>,
     /// How long an entry of the audit is kept whose run does not exist. `None`: forever.
     pub(crate) keep_audit: Option<Duration>,
+}
+
+/// Parses how long to keep something; `None` means forever. `flag` is where it was written, for the error message.
+pub(crate) fn parse_keep(text: &str, flag: &str) -> Result<Option<Duration>, CommandError> {
+    match text.trim() {
+        "forever" => Ok(None),
+        text => parse_duration(text, flag).map(Some),
+    }
 }
 
 impl Retention {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use bue_model::RunId;
 use bue_model::text::printable;
 
 use crate::process::output::bytes_text;
@@ -90,7 +91,7 @@ impl Column {
     pub(crate) fn cell(self, row: &StepRow) -> String {
         let step = &row.step;
         match self {
-            Self::Run => row.run.to_string().chars().take(RUN_DIGITS).collect(),
+            Self::Run => short_id(row.run),
             Self::Step => printable(&step.name),
             Self::Done => format!("{}/{}", row.done, row.jobs()),
             Self::Rate => or_dash(row.rate, |rate| format!("{rate:.1}/s")),
@@ -121,6 +122,11 @@ impl Column {
             Self::Failed => left.step.failed.cmp(&right.step.failed),
         }
     }
+}
+
+/// The first digits of a run's id.
+pub(crate) fn short_id(run: RunId) -> String {
+    run.to_string().chars().take(RUN_DIGITS).collect()
 }
 
 fn or_dash<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {

@@ -13,7 +13,7 @@ use crate::process::output::counted;
 use crate::runs::progress::remaining_text;
 use crate::runs::times::duration_text;
 use crate::runs::unserved::unserved_text;
-use crate::top::columns::{Column, GAP, fitting};
+use crate::top::columns::{Column, GAP, fitting, short_id};
 use crate::top::rows::StepRow;
 use crate::top::snapshot::Selection;
 use crate::top::state::{Order, StepLines, TopState, Topic};
@@ -44,7 +44,7 @@ fn title_text(state: &TopState) -> String {
 }
 
 fn run_title(run: &RunView) -> String {
-    let id: String = run.id.to_string().chars().take(8).collect();
+    let id = short_id(run.id);
     let (done, jobs) = (run.counts.finished(), run.counts.finished() + run.counts.open());
     let remaining = remaining_text(run).map_or_else(String::new, |text| format!(", {text}"));
     let more = run.step_count.saturating_sub(run.steps.len() as u64);

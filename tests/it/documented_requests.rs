@@ -10,7 +10,7 @@ use std::process::Command;
 use bue_test_support::process::output;
 use bue_test_support::wait::wait_until;
 
-use crate::project::{Project, bue, prepare};
+use crate::project::{Project, bue, copy_environment, prepare};
 use crate::services::Server;
 
 /// Follows what each command prints.
@@ -47,13 +47,7 @@ fn examples(blocks: &[(&str, &str)]) -> Vec<Example> {
 fn run(project: &Project, commands: &[String]) -> Vec<String> {
     let script: String = commands.iter().map(|command| format!("{command}\nprintf '%s' '{MARK}'\n")).collect();
     let mut shell = Command::new("bash");
-    let environment = project.command(&[]);
-    for (name, value) in environment.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
+    copy_environment(&project.command(&[]), &mut shell);
     let program = bue();
     let folder = Path::new(program.get_program()).parent().expect("a folder");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());

@@ -176,6 +176,16 @@ pub(crate) fn bue() -> Command {
     command
 }
 
+/// Gives a command the changes that another one makes to the environment.
+pub(crate) fn copy_environment(from: &Command, to: &mut Command) {
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+}
+
 /// Prepares the Python sandbox once, so that no test waits for it at a point where it expects to be quick.
 pub(crate) fn prepare() {
     static PREPARED: Once = Once::new();

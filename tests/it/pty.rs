@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use bue_test_support::process::child_output;
 
-use crate::project::{Project, prepare, step};
+use crate::project::{Project, copy_environment, prepare, step};
 use crate::verbs::Services;
 
 /// What a command printed on its terminal, and its exit code.
@@ -18,25 +18,30 @@ struct Session {
 
 /// Runs a command on a terminal of so many columns, on which `input` is typed.
 fn in_terminal(command: &Command, columns: usize, input: &str) -> Session {
-    let words = [command.get_program()].into_iter().chain(command.get_args());
-    let words: Vec<&str> = words.map(|word| word.to_str().expect("UTF-8")).collect();
-    let shell = format!("stty cols {columns} rows 24 -echo; exec {}", words.join(" "));
-    let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    script.env("TERM", "xterm").env_remove("COLUMNS").env_remove("NO_COLOR");
-    script.current_dir(command.get_current_dir().expect("a folder"));
-    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = script.spawn().expect("`script` of util-linux; Debian: apt-get install bsdutils");
+    let shell = format!("stty cols {columns} rows 24 -echo; exec {}", command_line(command));
+    let mut child = spawn_script(command, &shell);
     child.stdin.take().expect("stdin").write_all(input.as_bytes()).expect("typed");
     let output = child_output(&shell, child);
     let screen = String::from_utf8(output.stdout).expect("UTF-8");
     Session { code: output.status.code().expect("an exit code"), screen }
+}
+
+/// Returns a command as it is typed into a shell. Its words need no quotes.
+pub(crate) fn command_line(command: &Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<&str> = words.map(|word| word.to_str().expect("UTF-8")).collect();
+    words.join(" ")
+}
+
+/// Runs a line of shell on a terminal, in the folder and with the environment of a command.
+pub(crate) fn spawn_script(command: &Command, shell: &str) -> Child {
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", shell, "/dev/null"]);
+    copy_environment(command, &mut script);
+    script.env("TERM", "xterm").env("SHELL", "/bin/sh").env_remove("COLUMNS").env_remove("NO_COLOR");
+    script.current_dir(command.get_current_dir().expect("a folder"));
+    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    script.spawn().expect("`script` of util-linux; Debian: apt-get install bsdutils")
 }
 
 /// A row of the terminal as it was drawn, perhaps not for the last time.

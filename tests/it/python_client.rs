@@ -5,17 +5,12 @@ use std::process::{Command, Stdio};
 
 use bue_test_support::process;
 
-use crate::project::{bue, prepare};
+use crate::project::{bue, copy_environment, prepare};
 
 /// Returns `python3`, with the cache of the tests and without the settings of the user who runs them.
 fn python() -> Command {
     let mut command = Command::new("python3");
-    for (name, value) in bue().get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    copy_environment(&bue(), &mut command);
     command.env("BUE_BIN", env!("CARGO_BIN_EXE_bue")).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
     command
 }

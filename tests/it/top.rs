@@ -11,7 +11,7 @@ use bue_test_support::process::{Lines, child_output, exit_status};
 use bue_test_support::wait::DEADLINE;
 use serde_json::{Value, json};
 
-use crate::pty::sequence_length;
+use crate::pty::{command_line, sequence_length, spawn_script};
 use crate::services::Server;
 use crate::verbs::Services;
 
@@ -58,25 +58,12 @@ struct Session {
 impl Session {
     /// Starts a command. After it, the shell says whether the terminal's settings are as they were before.
     fn start(command: &Command, columns: usize) -> Self {
-        let words = [command.get_program()].into_iter().chain(command.get_args());
-        let words: Vec<&str> = words.map(|word| word.to_str().expect("UTF-8")).collect();
         let shell = format!(
             "stty cols {columns} rows {ROWS}; before=$(stty -g); sh -c 'echo pid=$$; exec {}'; code=$?; \
              test \"$before\" = \"$(stty -g)\" && echo restored; exit $code",
-            words.join(" ")
+            command_line(command)
         );
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &shell, "/dev/null"]);
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => script.env(name, value),
-                None => script.env_remove(name),
-            };
-        }
-        script.env("TERM", "xterm").env("SHELL", "/bin/sh");
-        script.current_dir(command.get_current_dir().expect("a folder"));
-        script.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = script.spawn().expect("`script` of util-linux; Debian: apt-get install bsdutils");
+        let mut child = spawn_script(command, &shell);
         let (keys, mut stdout) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
         let output = Arc::<Mutex<Vec<u8>>>::default();
         let collected = Arc::clone(&output);

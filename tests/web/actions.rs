@@ -23,7 +23,7 @@ fn a_run_starts_from_the_form_of_its_pipeline() {
     // out of range: the form comes back with what was typed, and the reason beside the field
     browser.wait_for_text("form.start label:has([name='param.rounds']) .bad", "100");
     assert_eq!(browser.status(), 422);
-    browser.expect_problem("422");
+    browser.expect_refusal(422);
     assert_eq!(site.get("/v1/runs")["runs"], json!([]), "nothing has started");
     assert!(
         browser.text("textarea[name='param.more']").contains("deep")

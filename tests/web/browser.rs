@@ -104,14 +104,16 @@ impl Browser {
         url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
-    /// Waits until the page has an address that begins like this, and has been loaded.
+    /// Waits until the page has an address that begins like this, and has been loaded. Every address begins with `/`, so that one is
+    /// compared as a whole.
     #[track_caller]
     pub(crate) fn wait_for_path(&self, path: &str) {
         let mut last = String::new();
         wait_until_with(
             || {
                 last = self.path();
-                last.starts_with(path) && self.run("return document.readyState", json!([])) == "complete"
+                let is_there = if path == "/" { last == path } else { last.starts_with(path) };
+                is_there && self.run("return document.readyState", json!([])) == "complete"
             },
             || format!("the page {path}, not {}", self.describe()),
         );
@@ -277,17 +279,26 @@ impl Browser {
         self.problems.borrow_mut().extend(errors);
     }
 
-    /// Removes the errors that contain a text: the test expects them.
+    /// Removes the errors that contain a text: the test expects them. Waits for the first, which the browser may write after
+    /// the page that caused it is there.
     ///
     /// # Panics
-    /// There are none.
+    /// There are none in time.
     #[track_caller]
     pub(crate) fn expect_problem(&self, text: &str) {
-        self.read_console();
-        let mut problems = self.problems.borrow_mut();
-        let before = problems.len();
-        problems.retain(|problem| !problem.contains(text));
-        assert!(problems.len() < before, "no error with {text:?} in the console: {problems:?}");
+        let found = || {
+            self.read_console();
+            self.problems.borrow().iter().any(|problem| problem.contains(text))
+        };
+        wait_until_with(found, || format!("an error with {text:?} in the console: {:?}", self.problems.borrow()));
+        self.problems.borrow_mut().retain(|problem| !problem.contains(text));
+    }
+
+    /// `expect_problem` with what the browser writes about answers with this status. The number alone could be part of an
+    /// address, whose port is random.
+    #[track_caller]
+    pub(crate) fn expect_refusal(&self, status: u16) {
+        self.expect_problem(&format!("responded with a status of {status}"));
     }
 
     /// Removes what the browser writes about answers that refuse something.

@@ -7,12 +7,19 @@ use std::sync::{Mutex, OnceLock};
 
 use bue_test_support::process::Lines;
 
-/// Waits for the end of its input, which comes with the end of this process. Then kills the driver's process group, to which its
-/// browsers belong, and removes their files.
-const KEEPER: &str = "cat >/dev/null; kill -KILL -- -\"$0\"; sleep 0.2; rm -rf -- \"$1\"";
+/// Starts the driver in a process group of its own, and waits for the end of its input, which comes with the end of this process. Then
+/// kills the group, to which the browsers belong, and removes their files. Signals that end a shell do not end it before that. Debian's
+/// `sh` knows `kill -s KILL --` and not `kill -KILL --`.
+const KEEPER: &str = "trap : HUP INT TERM
+setsid \"$0\" --port=0 </dev/null &
+cat >/dev/null
+kill -s KILL -- \"-$!\"
+sleep 0.2
+rm -rf -- \"$1\"";
 
 struct Driver {
     address: String,
+    /// Holds the other end of the keeper's input.
     _keeper: Child,
     /// Keeps its output open.
     _output: Mutex<Lines>,
@@ -28,17 +35,13 @@ pub(crate) fn address() -> &'static str {
 }
 
 impl Driver {
-    #[expect(clippy::zombie_processes, reason = "both end with this process, which is when they are no longer needed")]
     fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("bue-web").tempdir().expect("a folder").keep();
-        let mut command = Command::new(program("chromedriver"));
-        command.arg("--port=0").env("TMPDIR", &folder).env("HOME", &folder).process_group(0);
-        let mut driver =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver");
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, &driver.id().to_string()]).arg(&folder).process_group(0);
-        let keeper = keeper.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("sh");
-        let output = Lines::new(driver.stdout.take().expect("its output"));
+        keeper.args(["-c", KEEPER, &program("chromedriver")]).arg(&folder).env("TMPDIR", &folder).env("HOME", &folder);
+        keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut keeper = keeper.spawn().expect("sh");
+        let output = Lines::new(keeper.stdout.take().expect("its output"));
         let line = output.find("was started successfully on port ");
         let port: String = line.chars().filter(char::is_ascii_digit).collect();
         Self { address: format!("http://127.0.0.1:{port}"), _keeper: keeper, _output: Mutex::new(output) }

@@ -10,6 +10,10 @@ use serde_json::json;
 use crate::browser::Browser;
 use crate::site::{BROKEN, Site, WAITING};
 
+/// What the browser does when another tab covers this one, and when it does not any more.
+const HIDE: &str = "Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.isHidden }); \
+                    window.isHidden = args[0]; document.dispatchEvent(new Event('visibilitychange'))";
+
 /// A server that answers each request when the test says so.
 struct Gate {
     address: SocketAddr,
@@ -108,8 +112,11 @@ fn the_log_of_a_running_job_grows_and_stays_when_it_ends() {
     browser.wait_for_text("#log pre", "first line <b>");
     assert!(!browser.text("#log").contains("second line"), "the step waits");
     assert!(!browser.has("#log pre b"), "what a step prints is text");
+    browser.run_async(HIDE, json!([true]));
+    browser.run_async(HIDE, json!([false]));
     gate.open();
     browser.wait_for_text("#log pre", "second line");
+    assert_eq!(browser.text("#log pre").matches("first line").count(), 1, "{}", browser.text("#log pre"));
     gate.open();
     browser.wait_for_text("#state", "completed");
     browser.wait_for_text("#log", "second line");
@@ -144,10 +151,7 @@ fn a_hidden_tab_asks_for_nothing() {
     let site = Site::serve(&[("waiting", WAITING)], &[]);
     let browser = Browser::open(&site.address);
     browser.goto("/runs");
-    // what the browser does when another tab covers this one
-    let hide = "Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.isHidden }); \
-                window.isHidden = args[0]; document.dispatchEvent(new Event('visibilitychange'))";
-    let hide = |hidden: bool| browser.run_async(hide, json!([hidden]));
+    let hide = |hidden: bool| browser.run_async(HIDE, json!([hidden]));
     let fetches =
         "return performance.getEntriesByType('resource').filter((one) => one.initiatorType === 'fetch').length";
     let asked = || browser.run(fetches, json!([]));

@@ -22,7 +22,7 @@ fn a_token_opens_the_page_that_was_asked_for() {
     log_in(&browser, "bue_wrong");
     browser.wait_for_text("[role=alert]", "does not know this token");
     assert_eq!(browser.status(), 403);
-    browser.expect_problem("403");
+    browser.expect_refusal(403);
     log_in(&browser, &tokens[0]);
     browser.wait_for_path(&format!("/runs/{run}?tab=activity"));
     assert!(browser.text(".visitor").contains("viewer"));
@@ -49,7 +49,7 @@ fn a_link_logs_in_once() {
     let another = Browser::open(&site.address);
     another.goto(&link);
     another.wait_for_text("[role=alert]", "used already");
-    another.expect_problem("403");
+    another.expect_refusal(403);
     another.goto("/runs");
     another.wait_for_path("/login?next=");
 }
@@ -89,8 +89,8 @@ fn those_who_guess_are_slowed_down() {
     }
     assert_eq!(browser.status(), 429);
     browser.wait_for_text("[role=alert]", "Try again in");
-    browser.expect_problem("40");
-    browser.expect_problem("429");
+    browser.expect_refusal(403);
+    browser.expect_refusal(429);
     // another one with a token is not locked out for long
     let mut attempts = 0;
     while browser.path().starts_with("/login") {
@@ -102,6 +102,6 @@ fn those_who_guess_are_slowed_down() {
     browser.wait_for_path("/");
     assert!(browser.text(".visitor").contains("viewer"));
     if attempts > 1 {
-        browser.expect_problem("429");
+        browser.expect_refusal(429);
     }
 }

@@ -83,7 +83,7 @@ fn what_a_role_may_not_do_is_refused_regardless() {
     }
     browser.goto("/runs/new");
     assert_eq!(browser.status(), 403);
-    browser.expect_problem("403");
+    browser.expect_refusal(403);
     let view = site.get(&format!("/v1/runs/{run}"));
     assert_eq!((&view["state"], &view["counts"]["available"]), (&json!("running"), &json!(1)), "nothing has changed");
     assert_eq!(site.get("/v1/schedules/nightly")["state"], "active");

@@ -57,7 +57,7 @@ fn a_backfill_runs_past_due_times_and_can_be_stopped() {
     browser.fill("input[name=to]", "2026-10-01");
     browser.press("Start backfill");
     browser.wait_for("a problem", "document.querySelector('main .bad')");
-    browser.expect_problem("422");
+    browser.expect_refusal(422);
     assert!(runs(&site).is_empty());
 
     browser.fill("input[name=to]", "2026-11-04");

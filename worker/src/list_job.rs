@@ -112,7 +112,7 @@ impl ListJob<'_> {
 
     async fn zip(&self, lists: Vec<Vec<Chunk>>) -> Result<ValueRef, ListError> {
         let mut lists: Vec<Elements> = lists.into_iter().map(Elements::new).collect();
-        let mut built = self.builder();
+        let mut built = Built::default();
         loop {
             let mut element = cbor::array_head(lists.len() as u64);
             let mut has_any = false;
@@ -133,7 +133,7 @@ impl ListJob<'_> {
     }
 
     async fn flatten(&self, lists: Vec<Vec<Chunk>>) -> Result<ValueRef, ListError> {
-        let (mut built, mut index) = (self.builder(), 0_u64);
+        let (mut built, mut index) = (Built::default(), 0_u64);
         for list in lists {
             let mut elements = Elements::new(list);
             while let Some(element) = elements.next(self.output).await? {
@@ -156,7 +156,7 @@ impl ListJob<'_> {
     }
 
     async fn chunk(&self, lists: Vec<Vec<Chunk>>, size: usize) -> Result<ValueRef, ListError> {
-        let mut built = self.builder();
+        let mut built = Built::default();
         let mut elements = Elements::new(lists.into_iter().flatten().collect());
         loop {
             let (mut count, mut bytes) = (0, Vec::new());
@@ -181,10 +181,6 @@ impl ListJob<'_> {
         }
     }
 
-    fn builder(&self) -> Built {
-        Built { list: ListBuilder::default(), bytes: 0 }
-    }
-
     async fn push(&self, built: &mut Built, element: &[u8]) -> Result<(), ListError> {
         built.bytes = built.bytes.saturating_add(element.len() as u64);
         if built.bytes > self.limits.stream_bytes {
@@ -197,6 +193,7 @@ impl ListJob<'_> {
 }
 
 /// The new list, and the bytes of its elements.
+#[derive(Default)]
 struct Built {
     list: ListBuilder,
     bytes: u64,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import io
 from typing import IO, TYPE_CHECKING, BinaryIO, Iterable, Iterator, Optional, Union, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from ._errors import BueError, NotFound, TooLarge
+from ._session import query
 from ._transport import Request, Stream, Upload
-from ._views import BucketKey, BucketKeyPage, ViewError, from_json
+from ._views import BucketKey, BucketKeyPage, from_json
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -84,17 +85,11 @@ class Bucket:
         """
         after: Optional[str] = ""
         while after is not None:
-            query = urlencode({"prefix": prefix, "after": after, "limit": 1000})
-            page = self._page(Request("GET", "/v1/keys?" + query, max_reply=16 * 1024 * 1024))
+            selected = query(prefix=prefix, after=after, limit=1000)
+            request = Request("GET", "/v1/keys" + selected, max_reply=16 * 1024 * 1024)
+            page = self._session.read_of_bucket(request, lambda value: from_json(BucketKeyPage, value))
             yield from page.keys
             after = page.next
-
-    def _page(self, request: Request) -> BucketKeyPage:
-        bucket = self._session.bucket
-        try:
-            return from_json(BucketKeyPage, bucket.json(request))
-        except ViewError as error:
-            raise bucket.unexpected(bucket.current, str(error)) from None
 
     def open(self, key: str, mode: str = "rb", *, expires: Expires = None) -> BinaryIO:
         """Open a value for reading (`rb`) or writing (`wb`), as a binary file. Use it in a `with` statement.

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
 from urllib.parse import parse_qsl, urlsplit
 
 from ._errors import BueError, UnsupportedValue
+from ._views import moment
 
 # Bytes of a request's body.
 _MAX_BODY = 64 * 1024 * 1024
@@ -225,9 +226,3 @@ def _chunks(handler: BaseHTTPRequestHandler) -> Iterator[bytes]:
         if size == 0:
             return
         yield chunk
-
-
-def moment(ms: int) -> datetime.datetime:
-    """Return the time of a number of milliseconds since 1970, in UTC."""
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-    return epoch + datetime.timedelta(milliseconds=ms)

@@ -65,11 +65,11 @@ class Session:
 
     def read(self, request: Request, parse: Callable[[Any], T]) -> T:
         """Send a request to the hub and read the JSON of its answer."""
-        value = self.hub.json(request)
-        try:
-            return parse(value)
-        except ViewError as error:
-            raise self.hub.unexpected(self.hub.current, str(error)) from None
+        return _read(self.hub, request, parse)
+
+    def read_of_bucket(self, request: Request, parse: Callable[[Any], T]) -> T:
+        """Send a request to the bucket and read the JSON of its answer."""
+        return _read(self.bucket, request, parse)
 
     def fetch(self, blob: Blob) -> bytes:
         """Return a blob of the bucket."""
@@ -89,6 +89,14 @@ class Session:
         if not isinstance(theirs, str) or not _VERSION.fullmatch(theirs) or theirs == __version__:
             return error
         return VersionMismatch(_mismatch_text(reply.address.authority, theirs, str(error)))
+
+
+def _read(server: Transport, request: Request, parse: Callable[[Any], T]) -> T:
+    value = server.json(request)
+    try:
+        return parse(value)
+    except ViewError as error:
+        raise server.unexpected(server.current, str(error)) from None
 
 
 def _mismatch_text(authority: str, theirs: str, reason: str) -> str:

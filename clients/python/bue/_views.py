@@ -522,10 +522,15 @@ def _read(hint: Any, value: Any, place: str) -> Any:
     return value
 
 
+def moment(ms: int) -> datetime.datetime:
+    """Return the time of a number of milliseconds since 1970, in UTC. Raises OverflowError."""
+    return _EPOCH + datetime.timedelta(milliseconds=ms)
+
+
 def _time(value: Any, place: str) -> datetime.datetime:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ViewError(f"{place} is not a time in milliseconds")
     try:
-        return _EPOCH + datetime.timedelta(milliseconds=value)
+        return moment(value)
     except OverflowError:
         raise ViewError(f"{place} is {value} ms after 1970, which Python cannot represent") from None

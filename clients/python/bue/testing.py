@@ -6,9 +6,8 @@ pytest, unittest or anything else.
     def test_a_finished_report_has_a_url():
         assert run_step("steps.py", "get_status", {"id": 7})["url"] == "https://example.com/7"
 
-The program `bue` does it (`bue try`, `bue run`), without a hub elsewhere. The result of a step
-has the types that the step returned, those of a script are what JSON has for them (`docs/results.md`): a date is a text, a
-tuple a list.
+The program `bue` runs them (`bue try`, `bue run`); no hub is needed. The result of a step has the types that the step returned.
+Those of a script are what JSON has for them (`docs/results.md`): a date is a text, a tuple a list.
 """
 
 from __future__ import annotations
@@ -24,9 +23,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from . import _binary
 from ._errors import BueError, InvalidSetting, ScriptError, UnsupportedValue
-from ._http_answers import AnsweringServer, Answers, Request, Response, UnexpectedRequest, in_turn, moment
+from ._http_answers import AnsweringServer, Answers, Request, Response, UnexpectedRequest, in_turn
 from ._steps import Result, StepStatus
 from ._values import decode, params_to_json
+from ._views import moment
 
 __all__ = [
     "FailedStep",

@@ -85,7 +85,7 @@ class DocsTest(unittest.TestCase):
     def test_every_name_of_the_page_exists(self) -> None:
         text = PAGE.read_text(encoding="utf-8")
         for name in re.findall(r"`bue\.(\w+)`", text):
-            self.assertTrue(hasattr(bue, name) or name in ("testing", "toml"), name)
+            self.assertTrue(hasattr(bue, name) or name in ("streams", "testing", "toml"), name)
         for name in re.findall(r"^\| (`[A-Z].*?) \|", text, re.MULTILINE):
             for exception in re.findall(r"`(\w+)`", name):
                 self.assertTrue(issubclass(getattr(bue, exception), bue.BueError), exception)

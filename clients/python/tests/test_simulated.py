@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 import unittest
 from typing import Any, List
 
@@ -90,7 +89,7 @@ class SimulatedTest(unittest.TestCase):
     def run_text(self, text: str, **arguments: Any) -> ScriptRun:
         return run_script(self.project.write("x.bue", text), **arguments)
 
-    def test_a_poll_of_three_hours_takes_no_time(self) -> None:
+    def test_a_poll_of_three_hours_takes_simulated_time_only(self) -> None:
         ready_at = datetime.datetime(2026, 11, 1, 9, tzinfo=datetime.timezone.utc)
         asked: List[datetime.datetime] = []
 
@@ -102,16 +101,13 @@ class SimulatedTest(unittest.TestCase):
             asked.append(request.at)
             return "rows" if request.at >= ready_at else "waiting"
 
-        began = time.monotonic()
         run = run_script(self.project.path("poll.bue"), http=answer, start="2026-11-01T06:00")
-        took = time.monotonic() - began
         self.assertEqual((run.state, run.results), ("completed", ["rows"]))
         # every 60 s from the first to the one that is ready
         steps = {later - earlier for earlier, later in zip(asked, asked[1:])}
         self.assertEqual((len(asked), steps), (181, {datetime.timedelta(minutes=1)}))
         self.assertEqual((run.started, run.ended, run.duration), (asked[0], ready_at, datetime.timedelta(hours=3)))
         self.assertEqual(len(run.requests), 182)
-        self.assertLess(took, 3 * 3600, "this is real time")
 
     def test_sleeping_takes_simulated_time_only(self) -> None:
         run = self.run_text(script("nap", "nap(1000)"))

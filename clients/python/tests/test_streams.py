@@ -6,7 +6,7 @@ import itertools
 import unittest
 from typing import Any, Callable, Iterable, Iterator, List
 
-from bue.streams import chunk, consume, each, flatten, identity, recursive_flatten, skip, timed_chunk
+from bue.streams import Skip, chunk, consume, each, flatten, identity, recursive_flatten, skip, timed_chunk
 
 
 def combined(source: Iterable[Any], stages: List[Callable[[Iterable[Any]], Iterator[Any]]]) -> Iterator[Any]:
@@ -82,7 +82,7 @@ class StreamsTest(unittest.TestCase):
 
         self.assertEqual(list(parse(["a", "#b", "c"])), ["A", "C"])
         self.assertEqual(list(parse(["a", "#b"], sign="a")), ["#B"])
-        with self.assertRaisesRegex(Exception, "each"):
+        with self.assertRaisesRegex(Skip, "each"):
             skip()
 
 

@@ -1,7 +1,10 @@
 //! [`carry_on`]: carries a backfill on in the background.
 
+use std::sync::Arc;
+
 use bue_model::Timestamp;
 use bue_model::schedule::BackfillProgress;
+use tokio::sync::Notify;
 
 use crate::api::backfills::{BackfillState, Occupied};
 use crate::api::hub::Hub;
@@ -20,18 +23,18 @@ pub(crate) fn carry_on(hub: &Hub, schedule: &str, request: Backfill) -> Result<(
         let ended = tokio::select! {
             biased;
             () = stop.notified() => return,
-            ended = run_parts(&hub, &schedule, request) => ended,
+            ended = run_parts(&hub, &schedule, &stop, request) => ended,
         };
         if let Err(error) = ended {
             tracing::warn!(schedule, %error, "a backfill ended early");
-            hub.backfills.update(&schedule, |one| one.state = BackfillState::Failed(error.to_string()));
+            hub.backfills.update(&schedule, &stop, |one| one.state = BackfillState::Failed(error.to_string()));
         }
     });
     Ok(())
 }
 
-/// Runs a range, a part of it after the other.
-async fn run_parts(hub: &Hub, schedule: &str, mut part: Backfill) -> Result<(), HubError> {
+/// Runs a range, one part after the other.
+async fn run_parts(hub: &Hub, schedule: &str, stop: &Arc<Notify>, mut part: Backfill) -> Result<(), HubError> {
     let (mut before, mut wait_ms) = (BackfillProgress::default(), 0);
     while !*hub.closing.borrow() {
         let progress = wait_for_backfill(hub, schedule, part.clone(), wait_ms).await?;
@@ -39,7 +42,7 @@ async fn run_parts(hub: &Hub, schedule: &str, mut part: Backfill) -> Result<(), 
         let is_over = progress.waiting + progress.runs.running == 0;
         let (total, rest) = (sum(&before, &progress), progress.rest_from.and_then(time_text));
         let is_last = is_over && rest.is_none();
-        let is_active = hub.backfills.update(schedule, |one| {
+        let is_active = hub.backfills.update(schedule, stop, |one| {
             one.progress = total.clone();
             if is_last {
                 one.state = BackfillState::Done;

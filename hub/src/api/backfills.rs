@@ -95,10 +95,12 @@ impl Backfills {
         Ok(stop)
     }
 
-    /// Changes a backfill that is active. Returns whether it still is.
-    pub(super) fn update(&self, schedule: &str, change: impl FnOnce(&mut BackfillStatus)) -> bool {
+    /// Changes a backfill that is active. `stop` is what [`begin`](Self::begin) returned: after the backfill was stopped, its schedule
+    /// may have another one. Returns whether it still is active.
+    pub(super) fn update(&self, schedule: &str, stop: &Arc<Notify>, change: impl FnOnce(&mut BackfillStatus)) -> bool {
         let mut known = self.lock();
-        let active = known.get_mut(schedule).filter(|one| one.state == BackfillState::Active);
+        let is_this = |one: &&mut BackfillStatus| Arc::ptr_eq(&one.stop, stop) && one.state == BackfillState::Active;
+        let active = known.get_mut(schedule).filter(is_this);
         active.is_some_and(|one| {
             change(one);
             one.state == BackfillState::Active
@@ -122,9 +124,14 @@ mod tests {
     fn a_schedule_has_one_backfill_at_a_time_and_the_hub_a_limited_number() {
         let backfills = Backfills::default();
         let begin = |name: &str| backfills.begin(name, request(), Timestamp(0)).map(drop);
-        assert_eq!((begin("a"), begin("a")), (Ok(()), Err(Occupied::BySchedule)));
+        let stopped = backfills.begin("a", request(), Timestamp(0)).expect("the first one");
+        assert_eq!(begin("a"), Err(Occupied::BySchedule));
+        assert!(backfills.update("a", &stopped, |_| {}));
         assert!(backfills.stop("a") && !backfills.stop("a") && !backfills.stop("b"));
-        assert!(!backfills.update("a", |_| panic!("it was stopped")));
+        assert!(!backfills.update("a", &stopped, |_| panic!("it was stopped")));
+        assert_eq!(begin("a"), Ok(()));
+        assert!(!backfills.update("a", &stopped, |_| panic!("it is another one")));
+        assert!(backfills.stop("a"));
         for number in 0..MAX_KNOWN {
             let expected = if number < MAX_ACTIVE { Ok(()) } else { Err(Occupied::ByOthers) };
             assert_eq!(begin(&format!("s{number}")), expected);

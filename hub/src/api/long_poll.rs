@@ -102,11 +102,12 @@ pub(super) async fn wait_for_backfill(
 pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, ErrorReply> {
     let deadline = deadline_in(request.wait_ms);
     let mut closing = hub.closing.subscribe();
+    let simulation = hub.simulation.as_deref();
     let mut is_recorded = false;
     loop {
         let mut work = hub.store.notifications().subscribe_work();
         let simulated_change = simulated_change(hub);
-        let all_sleep = match hub.simulation.as_deref() {
+        let is_all_asleep = match simulation {
             Some(simulation) => all_sleep(hub, simulation).await?,
             None => false,
         };
@@ -120,7 +121,7 @@ pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<
             hub.metrics.record_leases(answer.batch.leases.len());
             return Ok(answer.batch);
         }
-        if let (true, Some(simulation)) = (all_sleep, hub.simulation.as_deref())
+        if let (true, Some(simulation)) = (is_all_asleep, simulation)
             && advance(hub, simulation, answer.next_at).await?
         {
             continue;

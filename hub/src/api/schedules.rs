@@ -39,11 +39,15 @@ pub(crate) struct ScheduleRuns {
 /// Returns a page of the schedules.
 pub(crate) async fn list(hub: &Hub, query: Option<&str>) -> Result<SchedulePage, ErrorReply> {
     let after = query_parameter(query, "after")?.unwrap_or_default();
-    let limit = query_parameter(query, "limit")?.unwrap_or(MAX_PAGE);
-    if limit == 0 {
-        return Err(ErrorReply::bad_request("`limit` is 0", "send a number from 1, or leave it out"));
+    Ok(hub.store.schedules(after, page_limit(query)?).await?)
+}
+
+/// Returns the largest number of entries of a page.
+fn page_limit(query: Option<&str>) -> Result<u32, ErrorReply> {
+    match query_parameter(query, "limit")? {
+        Some(0) => Err(ErrorReply::bad_request("`limit` is 0", "send a number from 1, or leave it out")),
+        limit => Ok(limit.unwrap_or(MAX_PAGE)),
     }
-    Ok(hub.store.schedules(after, limit).await?)
 }
 
 /// Creates or changes a schedule.
@@ -90,7 +94,7 @@ pub(crate) async fn get(hub: &Hub, name: &str) -> Result<ScheduleView, ErrorRepl
 
 /// Returns the latest runs of a schedule.
 pub(crate) async fn runs(hub: &Hub, name: &str, query: Option<&str>) -> Result<ScheduleRuns, ErrorReply> {
-    let limit = query_parameter(query, "limit")?.unwrap_or(MAX_PAGE);
+    let limit = page_limit(query)?;
     get(hub, name).await?;
     Ok(ScheduleRuns { runs: hub.store.schedule_runs(name.to_owned(), limit).await? })
 }

@@ -25,8 +25,8 @@ pub(crate) struct WebCode {
     expires_at: Option<Timestamp>,
 }
 
-/// Finds whose session the cookie of a request is of; `None` if it has none that holds, or has a token. Where everyone may do
-/// everything there are no sessions.
+/// Finds the holder of the session in a request's cookie; `None` if the request has no valid session, or has a token. A hub without
+/// tokens has no sessions.
 pub(crate) async fn session_of(hub: &Hub, headers: &HeaderMap) -> Result<Option<Principal>, ErrorReply> {
     let is_candidate = headers.contains_key(header::COOKIE) && !headers.contains_key(header::AUTHORIZATION);
     // pages of other sites get no cookie that is `SameSite=Strict`; one that comes with their name is refused all the same
@@ -67,7 +67,7 @@ pub(super) async fn new_web_code(hub: &Hub, principal: Option<&Principal>) -> Re
 
 /// This time, and a duration after it.
 pub(crate) fn later(now: Timestamp, duration: Duration) -> Timestamp {
-    Timestamp(now.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    now.plus_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A number that no other seal has.

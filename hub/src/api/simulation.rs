@@ -18,19 +18,25 @@ use crate::clock::Simulation;
 use crate::error::HubError;
 use crate::jobs::views::run_list::RunQuery;
 
-/// Jobs that one query returns.
+/// Runs or jobs that one query returns.
 const PAGE: u32 = 200;
 
 /// Whether all running jobs sleep.
 pub(super) async fn all_sleep(hub: &Hub, simulation: &dyn Simulation) -> Result<bool, HubError> {
     let sleeping = simulation.sleeping_jobs();
-    let open = RunQuery { states: vec![RunState::Running], limit: PAGE, ..RunQuery::default() };
-    for run in hub.store.run_page(open).await?.runs {
-        if !all_sleep_of(hub, run.run.id, &sleeping).await? {
-            return Ok(false);
+    let mut query = RunQuery { states: vec![RunState::Running], limit: PAGE, ..RunQuery::default() };
+    loop {
+        let page = hub.store.run_page(query.clone()).await?;
+        for run in page.runs {
+            if !all_sleep_of(hub, run.run.id, &sleeping).await? {
+                return Ok(false);
+            }
+        }
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(true);
         }
     }
-    Ok(true)
 }
 
 async fn all_sleep_of(hub: &Hub, run: RunId, sleeping: &BTreeSet<JobId>) -> Result<bool, HubError> {

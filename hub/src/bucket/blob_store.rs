@@ -157,9 +157,7 @@ impl BlobStore {
         let name = object_name::key(&key.hash);
         // the value may be replaced in between
         loop {
-            let Some(head) = self.backend.open_range(&name, 0..EXPIRY_BYTES as u64).await? else { return Ok(None) };
-            let version = head.version.clone();
-            let StoredValue { expires_at, object } = strip_expiry(&name, head).await?;
+            let Some(StoredValue { expires_at, object }) = self.value_head(&key.hash).await? else { return Ok(None) };
             if expires_at <= now {
                 return Ok(None);
             }
@@ -169,7 +167,7 @@ impl BlobStore {
                 return Ok(Some(object));
             }
             match self.backend.open_range(&name, start..end).await? {
-                Some(Object { version: found, pieces, .. }) if found == version => {
+                Some(Object { version, pieces, .. }) if version == object.version => {
                     return Ok(Some(Object { length: object.length, version, pieces }));
                 }
                 _ => {}

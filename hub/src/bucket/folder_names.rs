@@ -23,11 +23,7 @@ impl FolderNames {
         let db = Connection::open(root.join(FILE))?;
         db.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
         db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-        let synchronous = match durability {
-            Durability::Full => "FULL",
-            Durability::Off => "OFF",
-        };
-        db.pragma_update(None, "synchronous", synchronous)?;
+        db.pragma_update(None, "synchronous", durability.synchronous())?;
         db.execute_batch("CREATE TABLE IF NOT EXISTS name (name TEXT PRIMARY KEY) WITHOUT ROWID")?;
         Ok(Self(Arc::new(Mutex::new(db))))
     }

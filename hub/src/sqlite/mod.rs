@@ -189,11 +189,7 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, HubError> 
 fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
     // commits append to a log beside the file, and one fsync makes them durable
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    let synchronous = match durability {
-        Durability::Full => "FULL",
-        Durability::Off => "OFF",
-    };
-    db.pragma_update(None, "synchronous", synchronous)?;
+    db.pragma_update(None, "synchronous", durability.synchronous())?;
     db.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::schedules::request::ScheduleAction;
 use crate::web::changing::{Changing, changed, page_of_run};
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
-use crate::web::links::{local_path, see_other};
+use crate::web::links::see_other;
 use crate::web::pages::{errors_reset, new_run, runs_change, schedule_actions};
 use crate::web::parts::badges::{counts_of, run_badge, summary};
 use crate::web::parts::forms::{Confirmation, confirmation};
@@ -51,7 +51,6 @@ pub(super) enum Action {
 pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming) -> Result<Response<Body>, ErrorReply> {
     expect_own_page(&visit.head.headers)?;
     let form = Form::read(&visit.head.headers, body).await?;
-    let back = form.raw("back").map(local_path);
     match action {
         Action::StartRun => return start_run(visit, &form).await,
         Action::ChangeRuns => return runs_change::change(visit, &form).await,
@@ -78,7 +77,7 @@ pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming)
         Action::PauseSchedule | Action::ResumeSchedule | Action::StopBackfill => format!("/schedules/{id}"),
         _ => format!("/runs/{id}"),
     };
-    Ok(see_other(back.unwrap_or(&page), StatusCode::SEE_OTHER))
+    Ok(see_other(&page, StatusCode::SEE_OTHER))
 }
 
 /// Makes a change that needs no more than the id.

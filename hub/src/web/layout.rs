@@ -144,7 +144,7 @@ impl Page {
             // the answer to a form: its address is that of the form, and cannot be asked for again
             _ if visit.head.method != Method::GET => ("never", None),
             Live::Never => ("never", None),
-            // events are for those who may read all runs
+            // the API sends events only to visitors with this permission
             Live::AnyRun | Live::Run(_) if !visit.may(Permission::Read) => ("slow", None),
             Live::AnyRun => ("runs", None),
             Live::Run(run) => ("run", Some(run.to_string())),
@@ -223,7 +223,7 @@ impl Page {
     }
 }
 
-/// Who looks at the page, and the button that ends the session.
+/// The name and the role of the visitor's token, and the button that ends the session.
 fn visitor(visit: &Visit) -> Markup {
     html! {
         @if let Some(principal) = &visit.principal {

@@ -10,12 +10,22 @@ const MAX_BACK: usize = 2_000;
 
 /// Returns an address with these parameters, without those that are empty.
 pub(super) fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let query = query(pairs);
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// Returns the query of a request to the API with these parameters, without those that are empty.
+pub(super) fn api_query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    // the API does not read `+` as a space
+    query(pairs).replace('+', "%20")
+}
+
+fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut query = Serializer::new(String::new());
     pairs.into_iter().filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| {
         query.append_pair(name, value);
     });
-    let query = query.finish();
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    query.finish()
 }
 
 /// Returns the address if it is a path of this server, else that of the first page: a form must not lead elsewhere.
@@ -59,5 +69,6 @@ mod tests {
             with_query("/runs", [("state", "failed"), ("name", "a&b=c é")]),
             "/runs?state=failed&name=a%26b%3Dc+%C3%A9"
         );
+        assert_eq!(api_query([("after", ""), ("name", "a + b")]), "name=a%20%2B%20b");
     }
 }

@@ -1,6 +1,7 @@
-//! [`LoginLimiter`]: slows down those who guess. A token has 256 random bits, so this only keeps the log readable and the hub idle.
+//! [`LoginLimiter`]: delays repeated wrong attempts to log in. A token has 256 random bits, so this only keeps the log readable and the
+//! hub idle.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ const MAX_CODES: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct LoginLimiter {
     attempts: Mutex<HashMap<IpAddr, Attempts>>,
-    used_codes: Mutex<BTreeMap<(Timestamp, u128), ()>>,
+    used_codes: Mutex<BTreeSet<(Timestamp, u128)>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +76,7 @@ impl LoginLimiter {
         let mut used = lock(&self.used_codes);
         // those that have expired are refused anyway
         *used = used.split_off(&(now, 0));
-        used.len() < MAX_CODES && used.insert((expires_at, nonce), ()).is_none()
+        used.len() < MAX_CODES && used.insert((expires_at, nonce))
     }
 }
 

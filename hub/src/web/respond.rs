@@ -139,7 +139,7 @@ impl Dashboard {
     }
 }
 
-/// Shows an error as a page. Who has no token is asked for one.
+/// Shows an error as a page. A visitor without a session is sent to the login.
 fn show_error(visit: &Visit, error: &ErrorReply) -> Response<Body> {
     if error.status() == StatusCode::UNAUTHORIZED && visit.head.method == Method::GET {
         return see_other(&with_query("/login", [("next", visit.address().as_str())]), StatusCode::SEE_OTHER);

@@ -1,4 +1,4 @@
-//! [`Visit`]: who looks at which page, and when.
+//! [`Visit`]: a request for a page, with its visitor and its time.
 
 use bue_model::Timestamp;
 use http::request::Parts;

@@ -22,6 +22,7 @@ pub(crate) mod restores;
 pub(crate) mod schedules;
 pub(crate) mod scopes;
 pub(crate) mod users;
+pub(crate) mod views;
 
 /// One test for each claim.
 macro_rules! contract_tests {
@@ -209,6 +210,10 @@ macro_rules! all_contract_tests {
                 a_reset_cancels_what_was_stuck_and_cannot_complete
                 a_reset_cancels_in_every_round
                 a_reset_or_cancellation_in_the_wrong_state_is_refused
+                a_deleted_run_leaves_nothing_and_other_runs_intact
+                ended_runs_are_those_that_ended_before_a_time
+                a_running_run_cannot_be_deleted;
+            views:
                 a_view_counts_the_jobs_of_each_step
                 every_change_makes_a_larger_version
                 runs_are_listed_newest_first
@@ -223,9 +228,6 @@ macro_rules! all_contract_tests {
                 failed_jobs_are_listed_with_their_reason
                 a_failure_tells_the_round_the_loop_and_the_arguments
                 unknown_ids_return_none
-                a_deleted_run_leaves_nothing_and_other_runs_intact
-                ended_runs_are_those_that_ended_before_a_time
-                a_running_run_cannot_be_deleted
                 why_names_the_parents_that_have_not_completed
                 why_shows_the_state_of_a_job
                 a_task_contains_what_a_worker_would_receive

@@ -133,6 +133,7 @@ async fn every_wrong_filter_is_named() {
         ("/v1/runs/00000000-0000-0000-0000-000000000001/results?values=null", "bad_request"),
         ("/v1/jobs/1/log?follow=2", "bad_request"),
         ("/v1/schedules?limit=0", "bad_request"),
+        ("/v1/schedules/nothing/runs?limit=0", "bad_request"),
     ] {
         let (status, body) = hub.get(path).await;
         assert_eq!((status, &body["error"]["code"]), (400, &json!(code)), "{path}");

@@ -109,6 +109,12 @@ fn failure(message: &str) -> Outcome {
     Outcome::Failed(Failure { trace, ..Failure::new(FailureKind::Raised, message) })
 }
 
+/// Where a form leads that was accepted.
+pub(crate) fn location(answer: &RawResponse) -> &str {
+    assert_eq!(answer.status, 303, "{} {}", answer.head, answer.body);
+    answer.head.lines().find_map(|line| line.strip_prefix("location: ")).expect("a location")
+}
+
 /// Checks that a page is what every page is: bounded, protected, with landmarks, and without scripts or styles in it.
 pub(crate) fn expect_page(answer: &RawResponse, status: u16, path: &str) {
     assert_eq!(answer.status, status, "{path}: {}", answer.body);

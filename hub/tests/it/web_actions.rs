@@ -4,14 +4,8 @@ use bue_model::{RunState, Timestamp, Value};
 
 use crate::contract::pipelines::{plan, publish};
 use crate::http_pipelines::publication;
-use crate::raw_http::RawResponse;
 use crate::script::Script;
-use crate::web::{NOW, WebHub, expect_page, result};
-
-fn location(answer: &RawResponse) -> &str {
-    assert_eq!(answer.status, 303, "{} {}", answer.head, answer.body);
-    answer.head.lines().find_map(|line| line.strip_prefix("location: ")).expect("a location")
-}
+use crate::web::{NOW, WebHub, expect_page, location, result};
 
 #[tokio::test]
 async fn a_failed_run_is_reset_and_cancelled_and_deleted() {

@@ -7,19 +7,13 @@ use bue_model::{JobState, RunId, RunState, Timestamp, Value};
 use bue_test_support::wait::wait_until_async;
 
 use crate::contract::pipelines::{plan, publish};
-use crate::raw_http::RawResponse;
 use crate::script::{Script, submission};
-use crate::web::{NOW, WebHub, expect_page, result};
+use crate::web::{NOW, WebHub, expect_page, location, result};
 use crate::world::{completed, failed};
 
 /// Markup in a text that others choose.
 const MARKUP: &str = "<script>alert(1)</script>\"><img src=x>";
 const HOUR: i64 = 3_600_000;
-
-fn location(answer: &RawResponse) -> &str {
-    assert_eq!(answer.status, 303, "{} {}", answer.head, answer.body);
-    answer.head.lines().find_map(|line| line.strip_prefix("location: ")).expect("a location")
-}
 
 async fn page(hub: &WebHub, path: &str) -> String {
     let answer = hub.get(path).await;

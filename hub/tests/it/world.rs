@@ -11,7 +11,6 @@ use bue_model::wire::{
     ResultPage, RoundValue, RunView, StepView, Verdict, WorkerStatus,
 };
 use bue_model::{Chunk, Failure, FailureKind, JobId, Outcome, RunId, RunState, Timestamp, ValueRef};
-
 use tempfile::TempDir;
 
 use crate::script::{Script, submission};

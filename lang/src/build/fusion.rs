@@ -41,15 +41,15 @@ impl<'t> Builder<'t, '_, '_> {
     fn problem(&self, fusion: &Fusion<'_>, stages: &[usize]) -> Option<DiagnosticBuilder> {
         let steps: Option<Vec<&StepEntry<'_>>> = stages.iter().map(|stage| self.steps.get(*stage)).collect();
         let named: Vec<(&Name<'_>, &StepEntry<'_>)> = fusion.stages.iter().zip(steps?).collect();
+        let too_many = |message: String| {
+            DiagnosticBuilder::new(codes::INVALID_FUSION, fusion.span, message)
+                .hint("write fewer steps into one pair of brackets")
+        };
         if name(named.iter().map(|(_, step)| *step)).len() > MAX_NAME {
-            let message = format!("the names of these steps have more than {MAX_NAME} bytes together");
-            let diagnostic = DiagnosticBuilder::new(codes::INVALID_FUSION, fusion.span, message);
-            return Some(diagnostic.hint("write fewer steps into one pair of brackets"));
+            return Some(too_many(format!("the names of these steps have more than {MAX_NAME} bytes together")));
         }
         if named.len() > MAX_STAGES {
-            let message = format!("these are {} steps, and one job has at most {MAX_STAGES}", named.len());
-            let diagnostic = DiagnosticBuilder::new(codes::INVALID_FUSION, fusion.span, message);
-            return Some(diagnostic.hint("write fewer steps into one pair of brackets"));
+            return Some(too_many(format!("these are {} steps, and one job has at most {MAX_STAGES}", named.len())));
         }
         let (first, others) = named.split_first()?;
         let language = || named.iter().find_map(|(name, step)| wrong_language(name, step));
@@ -165,10 +165,8 @@ fn fused_settings(stages: &[&StepEntry<'_>]) -> Option<Settings> {
     let all: Vec<Settings> = stages.iter().map(|stage| stage.all_settings()).collect();
     let mut fused = all.first()?.clone();
     for settings in all.iter().skip(1) {
-        let allow = settings.allow.iter().filter(|one| !fused.allow.contains(one)).cloned().collect::<Vec<_>>();
-        fused.allow.extend(allow);
-        let files = settings.files.iter().filter(|one| !fused.files.contains(one)).cloned().collect::<Vec<_>>();
-        fused.files.extend(files);
+        add_missing(&mut fused.allow, &settings.allow);
+        add_missing(&mut fused.files, &settings.files);
     }
     let keywords: Vec<(Value, Value)> = all
         .iter()
@@ -180,4 +178,12 @@ fn fused_settings(stages: &[&StepEntry<'_>]) -> Option<Settings> {
         .collect();
     fused.keywords = if keywords.is_empty() { None } else { Some(cbor::encode(&Value::Map(keywords)).into()) };
     Some(fused)
+}
+
+fn add_missing<T: Clone + PartialEq>(all: &mut Vec<T>, others: &[T]) {
+    for other in others {
+        if !all.contains(other) {
+            all.push(other.clone());
+        }
+    }
 }

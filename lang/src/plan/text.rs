@@ -118,7 +118,7 @@ fn settings_text(step: &Step) -> String {
     if let Some(at_most) = &settings.at_most {
         add(true, format!("!at_most {}{}", at_most.count, by_text(at_most.by.as_ref())));
     }
-    // those of the stages of a fused step are shown with these
+    // each stage of a fused step shows its own
     if let (Some(keywords), false) = (&settings.keywords, matches!(step.source, Source::Fused(_))) {
         add(true, format!("!with {}", keywords_text(keywords)));
     }

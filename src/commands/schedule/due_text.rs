@@ -11,15 +11,9 @@ pub(super) fn due_text(due: Timestamp, zone: &str) -> String {
     // a hub of a later release may know zones that this program does not
     let zone = TimeZoneDatabase::bundled().get(zone).unwrap_or(TimeZone::UTC);
     let due = jiff::Timestamp::from_millisecond(due.0).unwrap_or_default();
-    let (local, offset) = (zone.to_datetime(due), zone.to_offset(due).seconds());
-    let format = if local.second() == 0 { "%F %R" } else { "%F %T" };
-    format!("{} {}", local.strftime(format), offset_text(offset))
-}
-
-/// Formats an offset from UTC in seconds: `+01:00`.
-fn offset_text(seconds: i32) -> String {
-    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
-    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    let due = due.to_zoned_datetime(zone);
+    let format = if due.second() == 0 { "%F %R %:z" } else { "%F %T %:z" };
+    due.strftime(format).to_string()
 }
 
 /// Formats a time that is to come, with how long it is until then: `2026-11-30 06:00 +01:00 (in 5 h 2 m)`.

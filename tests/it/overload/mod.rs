@@ -21,7 +21,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::project::{Project, bue, prepare, step};
+use crate::project::{Project, bue, copy_environment, prepare, step};
 use crate::services::{Server, client};
 
 /// A hub, a bucket and a worker.
@@ -52,12 +52,7 @@ impl Services {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{limits} exec \"$0\" \"$@\"")]).arg(program.get_program());
         command.args(["worker", "-b", &hub.address, "-k", &bucket.address]).args(flags).current_dir(folder.path());
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        copy_environment(&program, &mut command);
         command.envs(variables.iter().copied());
         Self { worker: Server::from_command(command), _folder: folder, hub, bucket }
     }

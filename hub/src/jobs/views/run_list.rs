@@ -1,8 +1,8 @@
 //! Lists of runs, newest first: which index the rows of a page come from, and when the page ends. Pure.
 //!
 //! A page begins with one of the conditions that has an index in the order of time: a parameter, the pipeline with or without a state,
-//! the path, the state, or none. Where this condition has alternatives, such as two states, each is looked up separately. All others are checked row by row. A page
-//! looks at a limited number of rows; if few of them match, it ends early and says where the next one begins.
+//! the path, the state, or none. Where this condition has alternatives, such as two states, each is looked up separately. All others are
+//! checked row by row. A page looks at a limited number of rows; if few of them match, it ends early and says where the next one begins.
 
 use std::collections::BTreeMap;
 

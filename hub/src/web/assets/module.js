@@ -18,10 +18,10 @@ function morph(old, fresh) {
     old.data = fresh.data;
     return;
   }
-  const isInput = ["INPUT", "SELECT", "TEXTAREA"].includes(old.nodeName);
-  if (isInput) return; // what somebody types is theirs
+  // what a visitor types or chooses stays; a hidden field is the hub's
+  if (old.matches("input:not([type=hidden]), select, textarea")) return;
   for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS") && name !== "data-selected") old.removeAttribute(name);
+    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
     if (!(name === "open" && old.nodeName === "DETAILS") && old.getAttribute(name) !== value) old.setAttribute(name, value);
@@ -43,7 +43,7 @@ function morph(old, fresh) {
 
 // Tells siblings apart, so that a notice that comes or goes does not replace what is below it.
 function keyOf(node) {
-  return `${node.nodeName} ${node.id || node.classList?.[0] || ""}`;
+  return `${node.nodeName} ${node.id || node.getAttribute?.("name") || node.classList?.[0] || ""}`;
 }
 
 function removed(node) {
@@ -82,7 +82,7 @@ let wanted = false;
 let last = 0;
 let timer;
 
-// Asks for a refresh: at once, or when the last one is long enough ago. Nothing happens while nobody looks.
+// Asks for a refresh: at once, or when the last one is long enough ago. Does nothing while the page is hidden.
 function refresh() {
   wanted = true;
   if (busy || document.hidden) return;
@@ -179,26 +179,36 @@ setInterval(() => document.hidden || tell(), 5000);
 // --- logs, while they are written ---
 
 function follow(pre) {
-  const source = new EventSource(pre.dataset.log);
   const positions = new Map();
-  source.addEventListener("lines", (event) => {
-    const { attempt, position, lines } = JSON.parse(event.data);
-    // parts may come twice
-    const end = positions.get(attempt) ?? 0;
-    if (position < end) return;
-    if (positions.size > 0 && !positions.has(attempt)) pre.append("\n--- next attempt ---\n");
-    positions.set(attempt, position + new TextEncoder().encode(lines).length);
-    const isAtEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
-    pre.append(lines);
-    while (pre.childNodes.length > MAX_LINES) pre.firstChild.remove();
-    if (isAtEnd) pre.scrollTop = pre.scrollHeight;
-  });
-  source.addEventListener("lagged", () => pre.append("\n--- some lines are missing here ---\n"));
-  source.addEventListener("end", () => {
+  let source;
+  const open = () => {
+    source = new EventSource(pre.dataset.log);
+    source.addEventListener("lines", (event) => append(pre, positions, JSON.parse(event.data)));
+    source.addEventListener("lagged", () => pre.append("\n--- some lines are missing here ---\n"));
+    source.addEventListener("end", () => {
+      source.close();
+      refresh();
+    });
+  };
+  open();
+  document.addEventListener("visibilitychange", () => {
     source.close();
-    refresh();
+    if (!document.hidden && pre.isConnected) open();
   });
-  document.addEventListener("visibilitychange", () => document.hidden && source.close(), { once: true });
+}
+
+// Appends lines to a log. After a reconnection parts come again, from the beginning of the attempt.
+function append(pre, positions, { attempt, position, lines }) {
+  const bytes = new TextEncoder().encode(lines);
+  const end = positions.get(attempt) ?? 0;
+  const fresh = bytes.subarray(Math.max(0, end - position));
+  if (fresh.length === 0) return;
+  if (positions.size > 0 && !positions.has(attempt)) pre.append("\n--- next attempt ---\n");
+  positions.set(attempt, position + bytes.length);
+  const isAtEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
+  pre.append(new TextDecoder().decode(fresh));
+  while (pre.childNodes.length > MAX_LINES) pre.firstChild.remove();
+  if (isAtEnd) pre.scrollTop = pre.scrollHeight;
 }
 
 // --- buttons that copy, and logs that are new on the page ---

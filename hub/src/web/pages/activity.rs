@@ -11,14 +11,12 @@ use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
 use crate::web::parts::figures::{card, empty_state};
+use crate::web::parts::periods::{Period, period_named, period_tabs};
 use crate::web::parts::tables::{column, column_help, number, table};
 use crate::web::parts::texts::{counted, grouped, short_text};
 use crate::web::parts::times::duration;
 use crate::web::visit::Visit;
 
-/// The periods: the value in the address, milliseconds, and the words.
-const PERIODS: [(&str, u64, &str); 3] = [DEFAULT, ("24h", 86_400_000, "last day"), ("7d", 604_800_000, "last week")];
-const DEFAULT: (&str, u64, &str) = ("1h", 3_600_000, "last hour");
 /// Runs that are added up, the latest ones.
 const RUNS: &str = "100";
 /// Of these, those whose steps are added up: each is a query.
@@ -27,8 +25,7 @@ const RUNS_WITH_STEPS: usize = 20;
 const ROWS: usize = 50;
 
 pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
-    let sent = visit.parameter("period");
-    let (period, ms, _) = PERIODS.into_iter().find(|(value, ..)| *value == sent).unwrap_or(DEFAULT);
+    let Period { value: period, ms, .. } = period_named(&visit.parameter("period"));
     let list = list_runs(&visit.hub, Some(&format!("since={period}&limit={RUNS}"))).await?;
     // if there are more runs, the figures are those of the time since the first one that is counted
     let is_cut = list.next.is_some();
@@ -36,11 +33,7 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let ms = first.map_or(ms, |first| visit.now.since_ms(first.created_at).max(1));
     let steps = steps_of(visit, &list.runs, period).await?;
     let body = html! {
-        nav.tabs aria-label="Period" {
-            @for (value, _, words) in PERIODS {
-                a href=(with_query("/activity", [("period", value)])) aria-current=[(value == period).then_some("true")] { (words) }
-            }
-        }
+        (period_tabs("/activity", period))
         @if list.runs.is_empty() { (empty_state("No run was started in this time.", "bue upload -f pipeline.bue")) }
         @else {
             p.hint {

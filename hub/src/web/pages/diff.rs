@@ -14,7 +14,7 @@ use crate::http::reply::ErrorReply;
 use crate::http::request::parse_parameter;
 use crate::reruns::difference::{JobDigests, RunDifference, difference};
 use crate::web::layout::{Page, Section};
-use crate::web::links::with_query;
+use crate::web::links::api_query;
 use crate::web::parts::badges::run_badge;
 use crate::web::parts::difference::{
     InlineCode, call_differences, job_differences, param_differences, step_differences,
@@ -52,8 +52,7 @@ async fn find(visit: &Visit, name: &str) -> Result<Option<RunView>, ErrorReply> 
     if let Ok(run) = name.parse::<RunId>() {
         return wait_for_run(&visit.hub, None, run).await.map(Some);
     }
-    let query = with_query("", [("id", name), ("limit", "2")]);
-    match list_runs(&visit.hub, Some(query.trim_start_matches('?'))).await {
+    match list_runs(&visit.hub, Some(&api_query([("id", name), ("limit", "2")]))).await {
         Ok(list) if list.runs.len() == 1 => Ok(list.runs.into_iter().next()),
         Err(error) if !error.status().is_client_error() => Err(error),
         _ => Ok(None),
@@ -62,8 +61,7 @@ async fn find(visit: &Visit, name: &str) -> Result<Option<RunView>, ErrorReply> 
 
 /// Offers the runs of the same script.
 async fn choice(visit: &Visit, first: &RunView, wrong: &str) -> Result<Page, ErrorReply> {
-    let query = with_query("", [("name", first.name.trim_end_matches('*')), ("limit", "25")]);
-    let query = query.trim_start_matches('?').replace('+', "%20");
+    let query = api_query([("name", first.name.trim_end_matches('*')), ("limit", "25")]);
     let list = list_runs(&visit.hub, Some(&query)).await?;
     let others: Vec<_> = list.runs.iter().filter(|run| run.id != first.id).collect();
     let row = |run: &&RunView| {

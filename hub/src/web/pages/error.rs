@@ -25,13 +25,13 @@ pub(in crate::web) fn page(visit: &Visit, error: &ErrorReply) -> Page {
 
 fn title(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::NOT_FOUND => "It is not here",
-        StatusCode::FORBIDDEN => "You may not do this",
-        StatusCode::CONFLICT => "That does not go together",
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => "Something in the request is wrong",
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::FORBIDDEN => "Not permitted",
+        StatusCode::CONFLICT => "That is not possible now",
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => "The request is not valid",
         StatusCode::SERVICE_UNAVAILABLE => "The hub cannot answer now",
         StatusCode::METHOD_NOT_ALLOWED => "This address is not a page",
-        _ => "That did not work",
+        _ => "The request failed",
     }
 }
 

@@ -8,7 +8,7 @@ use crate::auth::role::Permission;
 use crate::http::reply::ErrorReply;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
-use crate::web::links::with_query;
+use crate::web::links::{api_query, with_query};
 use crate::web::parts::figures::empty_state;
 use crate::web::parts::forms::{filter_form, notice, text_field};
 use crate::web::parts::tables::{column, column_help, number, pager, table};
@@ -50,8 +50,7 @@ impl ErrorFilters {
     /// The query of `/v1/errors`.
     fn query(&self, after: &str) -> String {
         let pairs = self.pairs().into_iter().chain([("after", after), ("group", "1"), ("limit", LIMIT)]);
-        // the API does not read `+` as a space
-        with_query("", pairs).trim_start_matches('?').replace('+', "%20")
+        api_query(pairs)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
 use crate::web::parts::figures::empty_state;
+use crate::web::parts::forms::problem_notices;
 use crate::web::parts::tables::{column, table};
 use crate::web::parts::texts::{text, visible};
 use crate::web::parts::times::when;
@@ -86,7 +87,7 @@ pub(in crate::web) fn start_form(name: &str, params: &[ParamView], form: &Form, 
     html! {
         form.card.start method="post" action="/runs/new" {
             input type="hidden" name="pipeline" value=(name);
-            @for problem in others { p.notice.bad role="alert" { code { (visible(&problem.field)) } ": " (visible(&problem.message)) } }
+            (problem_notices(others))
             @if params.is_empty() { p.hint { "This pipeline has no parameters." } }
             @for param in params {
                 (field(param, form.raw(&format!("{PARAM}{}", param.name)), problems.iter().find(|problem| is_about(problem, &param.name))))
@@ -103,16 +104,16 @@ fn is_about(problem: &FieldError, param: &str) -> bool {
 
 fn field(param: &ParamView, sent: Option<&str>, problem: Option<&FieldError>) -> Markup {
     let name = format!("{PARAM}{}", param.name);
-    let default = param.default.as_ref().map(shown).unwrap_or_default();
+    let default = param.default.as_ref().map(value_text).unwrap_or_default();
     let is_invalid = problem.is_some();
     html! {
         label.field {
-            span { (text(&param.name)) " " span.hint { (param.kind) @if param.required { ", required" } (range(param)) } }
+            span { (text(&param.name)) " " span.hint { (param.kind) @if param.required { ", required" } @if let Some(range) = range(param) { ", " (range) } } }
             @if !param.one_of.is_empty() {
                 select name=(name) aria-invalid=[is_invalid.then_some("true")] {
                     @if !param.required { option value="" { "default: " (visible(&default)) } }
                     @for choice in &param.one_of {
-                        option value=(shown(choice)) selected[sent == Some(&shown(choice))] { (visible(&shown(choice))) }
+                        option value=(value_text(choice)) selected[sent == Some(&value_text(choice))] { (visible(&value_text(choice))) }
                     }
                 }
             } @else if param.kind == "bool" {
@@ -141,13 +142,15 @@ fn input_type(kind: &str) -> &'static str {
     }
 }
 
-fn range(param: &ParamView) -> Markup {
-    let bound = |value: &Option<Value>| value.as_ref().map(shown).unwrap_or_default();
-    html! { @if param.min.is_some() || param.max.is_some() { ", " (bound(&param.min)) ".." (bound(&param.max)) } }
+/// The smallest and the largest value of a parameter, as scripts write them: `1..10`. `None` if it has no limits.
+pub(super) fn range(param: &ParamView) -> Option<String> {
+    let bound = |value: &Option<Value>| value.as_ref().map(value_text).unwrap_or_default();
+    let has_limits = param.min.is_some() || param.max.is_some();
+    has_limits.then(|| format!("{}..{}", bound(&param.min), bound(&param.max)))
 }
 
 /// A value as it is typed: a text as it is, everything else as JSON.
-fn shown(value: &Value) -> String {
+pub(super) fn value_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -1,6 +1,5 @@
 //! The first page: what is running, what failed, and how that was over the last hour, day or week.
 
-use bue_model::JobState;
 use bue_model::failed_jobs::FailureGroupPage;
 use bue_model::history::{HistorySample, HistoryView};
 use bue_model::wire::{RunView, WorkerView};
@@ -11,19 +10,19 @@ use crate::api::records::history;
 use crate::api::schedules;
 use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
-use crate::web::links::with_query;
 use crate::web::pages::overview_past;
+use crate::web::pages::schedules::EXAMPLE;
 use crate::web::parts::badges::{counts_of, run_badge, state_bar};
 use crate::web::parts::charts::{share_bar, sparkline};
 use crate::web::parts::due::is_late;
 use crate::web::parts::figures::{Figure, card, empty_state, figures};
+use crate::web::parts::periods::{period_named, period_tabs};
+use crate::web::parts::samples::{SAMPLE_FIGURES, SampleFigure};
 use crate::web::parts::tables::{column, number, table};
 use crate::web::parts::texts::{bytes, counted, grouped, short_text, text, visible};
 use crate::web::parts::times::when;
 use crate::web::visit::Visit;
 
-/// The periods that the history has: the value of `period`, what `/v1/history` takes as `from`, and the words.
-const PERIODS: [(&str, &str); 3] = [("1h", "last hour"), ("24h", "last day"), ("7d", "last week")];
 /// Points of a sparkline. It is two hundred pixels wide.
 const MAX_POINTS: usize = 120;
 /// Rows of the lists of this page.
@@ -34,8 +33,7 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     if !at.trim().is_empty() {
         return overview_past::page(visit, at.trim()).await;
     }
-    let period = visit.parameter("period");
-    let period = PERIODS.iter().find(|(value, _)| *value == period).map_or("1h", |(value, _)| value);
+    let period = period_named(&visit.parameter("period")).value;
     let history = history(&visit.hub, Some(&format!("from={period}"))).await?;
     let workers = visit.hub.workers.views(visit.now);
     let Errors::Groups(errors) = list_errors(&visit.hub, Some("group=1&since=24h&limit=8")).await? else {
@@ -61,38 +59,22 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
 /// The figures of the latest sample, each with its history.
 fn ledger(history: &HistoryView, period: &str) -> Markup {
     let now = history.samples.last().copied().unwrap_or_default();
-    let figure = |label, value: fn(&HistorySample) -> u64, explanation, link, class| Figure {
-        label,
+    let figure = |SampleFigure { name, value, explanation, link, class, .. }: SampleFigure| Figure {
+        label: name,
         value: grouped(value(&now)),
         explanation,
         link,
         class,
-        more: sparkline(&points(history, value), class, label),
+        more: sparkline(&points(history, value), class, name),
     };
-    let job = |state: JobState, value, explanation| figure(state.name(), value, explanation, "", state.name());
     html! {
         section.card #ledger data-live aria-label="Jobs of open runs" {
             header.row {
                 h2 { "Jobs of open runs" }
-                nav.tabs aria-label="Period" {
-                    @for (value, words) in PERIODS {
-                        a href=(with_query("/", [("period", value)])) aria-current=[(value == period).then_some("true")] { (words) }
-                    }
-                }
+                (period_tabs("/", period))
             }
             @if history.samples.is_empty() { p.hint { "The hub takes a sample every ten seconds; there is none of this period yet." } }
-            (figures(&[
-                figure("open runs", |sample| sample.runs, "Runs that have not ended.", "/runs?state=running", "runs"),
-                job(JobState::Blocked, |sample| sample.blocked, "Jobs that wait for jobs whose results they need."),
-                job(JobState::Available, |sample| sample.available, "Jobs that are ready for a worker, now or at a later time."),
-                job(JobState::Running, |sample| sample.running, "Jobs that a worker has."),
-                job(JobState::Completed, |sample| sample.completed, "Jobs of open runs that have a result."),
-                job(JobState::Failed, |sample| sample.failed, "Jobs of open runs that failed for good, after all their retries."),
-                job(JobState::Cancelled, |sample| sample.cancelled, "Jobs of open runs that were cancelled."),
-                figure("delayed", |sample| sample.delayed, "Of the available jobs, those that wait for the end of a delay or for their `!rate`.", "", "available"),
-                figure("handed back", |sample| sample.handed_back, "Answers `pending` of jobs of open runs so far: the step gave its job back to run again later.", "", "available"),
-                figure("workers", |sample| sample.workers, "Workers that the hub has heard of in the last minute.", "/workers", "workers"),
-            ]))
+            (figures(&SAMPLE_FIGURES.map(figure)))
             p.hint { "The six states add up to all jobs of the latest thousand open runs: " strong { (grouped(total(&now))) } "." }
         }
     }
@@ -200,7 +182,7 @@ async fn schedule_list(visit: &Visit) -> Result<Markup, ErrorReply> {
     let mut due: Vec<_> = page.schedules.iter().filter_map(|one| Some((*one.next.first()?, one))).collect();
     due.sort_by_key(|(at, _)| *at);
     if due.is_empty() {
-        return Ok(empty_state("Nothing is due.", "bue schedule add nightly --pipeline report --cron \"0 6 * * *\""));
+        return Ok(empty_state("Nothing is due.", EXAMPLE));
     }
     let row = |(at, schedule): &(bue_model::Timestamp, &bue_model::schedule::ScheduleView)| {
         vec![

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::api::records::history;
 use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
-use crate::web::links::with_query;
+use crate::web::links::api_query;
 use crate::web::parts::figures::empty_state;
 use crate::web::parts::forms::notice;
 use crate::web::parts::samples::{SAMPLE_FIGURES, change};
@@ -68,8 +68,7 @@ impl Around {
 
 /// Reads a time as `/v1/history` does.
 async fn time_of(visit: &Visit, at: &str) -> Result<Timestamp, ErrorReply> {
-    let query = with_query("", [("from", at)]).replace('+', "%20");
-    Ok(history(&visit.hub, Some(query.trim_start_matches('?'))).await?.from)
+    Ok(history(&visit.hub, Some(&api_query([("from", at)]))).await?.from)
 }
 
 async fn read_around(visit: &Visit, at: Timestamp) -> Result<Option<Around>, ErrorReply> {

@@ -3,7 +3,6 @@
 use bue_model::param::ParamView;
 use bue_model::pipeline::{PipelineRun, PipelineVersion, PipelineView};
 use maud::{Markup, html};
-use serde_json::Value;
 
 use crate::api::dispatch::expect_pipeline;
 use crate::api::pipelines;
@@ -13,7 +12,7 @@ use crate::http::reply::ErrorReply;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
-use crate::web::pages::new_run::start_form;
+use crate::web::pages::new_run::{range, start_form, value_text};
 use crate::web::parts::badges::run_badge;
 use crate::web::parts::figures::{card, definitions, empty_state};
 use crate::web::parts::forms::copyable;
@@ -90,9 +89,8 @@ fn parameters(params: &[ParamView]) -> Markup {
 }
 
 fn parameter(param: &ParamView) -> Vec<Markup> {
-    let default = param.default.as_ref().map(shown).unwrap_or_default();
-    let bound = |value: &Option<Value>| value.as_ref().map(shown).unwrap_or_default();
-    let choices: Vec<_> = param.one_of.iter().map(shown).collect();
+    let default = param.default.as_ref().map(value_text).unwrap_or_default();
+    let choices: Vec<_> = param.one_of.iter().map(value_text).collect();
     vec![
         text(&param.name),
         html! { (param.kind) },
@@ -102,14 +100,9 @@ fn parameter(param: &ParamView) -> Vec<Markup> {
         },
         html! {
             @if !choices.is_empty() { (short_text(&choices.join(", "))) }
-            @else if param.min.is_some() || param.max.is_some() { (bound(&param.min)) ".." (bound(&param.max)) }
+            @else if let Some(range) = range(param) { (range) }
         },
     ]
-}
-
-/// A value as it is typed: a text as it is, everything else as JSON.
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn runs(visit: &Visit, pipeline: &PipelineView) -> Markup {

@@ -1,7 +1,7 @@
 //! A run: its counts, its steps, and under tabs its jobs, results, parameters and what people did to it.
 
 use bue_model::wire::{JobPage, JobView, RunView, StepView};
-use bue_model::{JobState, RunId, RunState, Timestamp};
+use bue_model::{JobState, RunId, RunState};
 use maud::{Markup, html};
 
 use crate::api::dispatch::expect_pipeline;
@@ -16,7 +16,7 @@ use crate::http::reply::ErrorReply;
 use crate::http::request::parse_parameter;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
-use crate::web::links::with_query;
+use crate::web::links::{api_query, with_query};
 use crate::web::pages::diff::CHOOSE;
 use crate::web::parts::badges::{counts_of, job_badge, meaning, run_badge, state_bar};
 use crate::web::parts::figures::{Figure, card, definitions, empty_state, figures};
@@ -76,7 +76,7 @@ impl Tab {
         }
     }
 
-    /// Whether the visitor may see it. Who may read only runs of pipelines sees neither jobs nor steps.
+    /// Whether the visitor may see it. A visitor who may read only the runs of pipelines sees neither jobs nor steps.
     fn is_for(self, visit: &Visit) -> bool {
         !matches!(self, Self::Jobs | Self::Timeline | Self::Plan) || visit.may(Permission::Read)
     }
@@ -204,9 +204,9 @@ fn steps(view: &RunView) -> Markup {
         number("pending", "Answers `pending`: the step asked to be called again later."),
         number(
             "p50",
-            "Half of the attempts took at most so long, including the time they waited. Accurate to a third.",
+            "Half of the attempts took at most this long, including the time they waited. Accurate to a third.",
         ),
-        number("p95", "95 of 100 attempts took at most so long. Accurate to a third."),
+        number("p95", "95 of 100 attempts took at most this long. Accurate to a third."),
         number("CPU", "What all attempts together computed."),
         number("memory", "The most memory that one attempt had, including what it shared."),
     ];
@@ -238,8 +238,7 @@ fn step_row(run: RunId, step: &StepView) -> Vec<Markup> {
 async fn jobs(visit: &Visit, view: &RunView, tab: Tab, form: &Form) -> Result<Markup, ErrorReply> {
     let filters = [("step", form.text("step")), ("state", form.text("state")), ("round", form.text("round"))];
     let after = form.text("after");
-    let query = with_query("", filters.into_iter().chain([("after", after), ("limit", LIMIT)]));
-    let query = query.trim_start_matches('?').replace('+', "%20");
+    let query = api_query(filters.into_iter().chain([("after", after), ("limit", LIMIT)]));
     let (list, problem) = match list_jobs(&visit.hub, Some(&query), view.id).await {
         Ok(list) => (list, None),
         Err(error) if error.status().is_client_error() => (JobPage::default(), Some(error.message().to_owned())),
@@ -278,7 +277,7 @@ fn timeline(visit: &Visit, list: &JobPage) -> Markup {
         let from = job.started_at?;
         let to = match (job.state, job.run_ms) {
             (JobState::Running, _) | (_, None) => visit.now.max(from),
-            (_, Some(run_ms)) => Timestamp(from.0.saturating_add(i64::try_from(run_ms).unwrap_or(i64::MAX))),
+            (_, Some(run_ms)) => from.plus_ms(run_ms),
         };
         let is_over = job.state != JobState::Running && job.run_ms.is_none();
         let (label, link) = (format!("{} {}", job.id, job.step), format!("/jobs/{}", job.id));
@@ -346,9 +345,8 @@ async fn plan(visit: &Visit, view: &RunView) -> Result<Markup, ErrorReply> {
 }
 
 async fn results(visit: &Visit, run: RunId, form: &Form) -> Result<Markup, ErrorReply> {
-    let query = with_query("", [("after", form.text("after"))]);
-    let query = query.trim_start_matches('?');
-    let page = results_as_json(&visit.hub, Some(query), run).await?;
+    let query = api_query([("after", form.text("after"))]);
+    let page = results_as_json(&visit.hub, Some(&query), run).await?;
     // values that are nested deeper than JSON readers go are only there as a download
     let value = serde_json::to_value(&page).unwrap_or_default();
     let calls = value.get("results").and_then(|calls| calls.as_array()).cloned().unwrap_or_default();
@@ -393,10 +391,10 @@ async fn parameters(visit: &Visit, run: RunId) -> Result<Markup, ErrorReply> {
 }
 
 async fn activity(visit: &Visit, run: RunId, form: &Form) -> Result<Markup, ErrorReply> {
-    let query = with_query("", [("after", form.text("after")), ("limit", "50")]);
-    let page = run_audit(&visit.hub, Some(query.trim_start_matches('?')), run).await?;
+    let query = api_query([("after", form.text("after")), ("limit", "50")]);
+    let page = run_audit(&visit.hub, Some(&query), run).await?;
     if page.entries.is_empty() {
-        return Ok(empty_state("Nobody has changed this run.", ""));
+        return Ok(empty_state("No changes of this run are recorded.", ""));
     }
     let row = |entry: &bue_model::audit::AuditView| {
         vec![

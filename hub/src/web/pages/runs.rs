@@ -8,7 +8,7 @@ use crate::auth::role::Permission;
 use crate::http::reply::ErrorReply;
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
-use crate::web::links::with_query;
+use crate::web::links::{api_query, with_query};
 use crate::web::parts::badges::{counts_of, run_badge, state_bar};
 use crate::web::parts::figures::empty_state;
 use crate::web::parts::forms::{filter_form, hidden, notice, select, text_field};
@@ -81,8 +81,7 @@ impl RunFilters {
         let param = param.as_ref().map(|(name, value)| (name.as_str(), *value));
         let [state, pipeline, name, since, until, _] = self.pairs();
         let pairs = [state, pipeline, name, since, until, ("after", after), ("limit", LIMIT)];
-        // the API does not read `+` as a space
-        with_query("", pairs.into_iter().chain(param)).trim_start_matches('?').replace('+', "%20")
+        api_query(pairs.into_iter().chain(param))
     }
 }
 

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::api::schedules;
 use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
-use crate::web::links::with_query;
+use crate::web::links::{api_query, with_query};
 use crate::web::parts::badges::{badge, run_badge};
 use crate::web::parts::due::{in_zone, is_late, rule};
 use crate::web::parts::figures::empty_state;
@@ -22,8 +22,7 @@ pub(super) const EXAMPLE: &str = "bue schedule add nightly --pipeline report --c
 
 pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let after = visit.parameter("after");
-    let query = with_query("", [("after", after.as_str()), ("limit", LIMIT)]);
-    let query = query.trim_start_matches('?').replace('+', "%20");
+    let query = api_query([("after", after.as_str()), ("limit", LIMIT)]);
     let list = schedules::list(&visit.hub, Some(&query)).await?;
     let late = list.schedules.iter().filter(|one| is_late(one, visit.now)).count() as u64;
     let next = list.next.as_deref().map(|after| with_query("/schedules", [("after", after)])).unwrap_or_default();
@@ -38,7 +37,7 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
             (pager(if after.is_empty() { "" } else { "/schedules" }, &next))
         }
     };
-    Ok(Page::new(Section::Schedules, "Schedules", body).with_failures(0).live())
+    Ok(Page::new(Section::Schedules, "Schedules", body).live())
 }
 
 fn schedule_table(visit: &Visit, schedules: &[ScheduleView]) -> Markup {

@@ -29,7 +29,7 @@ fn visitor(visit: &Visit) -> Markup {
     let Some(principal) = &visit.principal else {
         return html! {
             p { "The hub has no tokens: everybody who reaches it may do everything. It therefore listens on this machine only." }
-            p { code { "bue token new NAME --role admin" } " makes the first token; from then on everybody needs one." }
+            p { code { "bue token new --role admin --name NAME" } " makes the first token; from then on everybody needs one." }
         };
     };
     definitions(&[
@@ -81,7 +81,7 @@ fn hub(visit: &Visit) -> Markup {
 
 fn settings(settings: &[HubSetting]) -> Markup {
     if settings.is_empty() {
-        return empty_state("This hub was not told its settings.", "bue config --all");
+        return empty_state("This hub does not know its settings.", "bue config --all");
     }
     let row = |setting: &HubSetting| {
         vec![

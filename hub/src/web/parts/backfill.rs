@@ -9,7 +9,7 @@ use crate::http::reply::FieldError;
 use crate::web::form::Form;
 use crate::web::parts::charts::share_bar;
 use crate::web::parts::due::in_zone;
-use crate::web::parts::forms::action_button;
+use crate::web::parts::forms::{action_button, problem_notices};
 use crate::web::parts::texts::{counted, grouped, text, visible};
 use crate::web::parts::times::when;
 
@@ -22,7 +22,7 @@ pub(in crate::web) fn backfill_form(schedule: &ScheduleView, form: &Form, proble
         form.card.start method="post" action=(format!("/schedules/{}/backfill", schedule.name)) aria-labelledby="backfill-form" {
             h2 #backfill-form { "Run past due times" }
             p.hint { "Every due time in the range that has no run gets one, with the present parameters and version. The hub goes on by itself; sent again, the same range runs nothing twice." }
-            @for problem in others { p.notice.bad role="alert" { code { (visible(&problem.field)) } ": " (visible(&problem.message)) } }
+            (problem_notices(others))
             (field("from", "from", "2026-11-01, or 2026-11-01T06:00", form.text("from"), problem("from")))
             (field("to", "before", "2026-12-01", form.text("to"), problem("to")))
             (field("at_most", &format!("runs at a time, up to {MAX_AT_MOST}"), "4", form.text("at_most"), problem("at_most")))

@@ -16,7 +16,7 @@ pub(in crate::web) fn csv(calls: &[Value]) -> String {
     let rows: Vec<Row> = calls.iter().flat_map(rows_of).collect();
     let names: BTreeSet<&String> = rows.iter().flat_map(|(_, fields)| fields.keys()).collect();
     let names: Vec<&String> = names.into_iter().take(MAX_COLUMNS).collect();
-    let mut text = line(std::iter::once("call".to_owned()).chain(names.iter().map(|name| (*name).clone())));
+    let mut text = line(std::iter::once("call".to_owned()).chain(names.iter().map(|name| harmless(name))));
     for (call, fields) in &rows {
         let cells = names.iter().map(|name| fields.get(*name).map(cell).unwrap_or_default());
         text.push_str(&line(std::iter::once(call.clone()).chain(cells)));
@@ -74,6 +74,8 @@ mod tests {
             json!({ "name": "rows", "line": 3, "value": [{ "city": "a,\"b\"", "n": 1 }, { "n": null, "x": [1] }] }),
             json!({ "name": null, "line": 9, "value": "=HYPERLINK(1)" }),
         ];
+        let formula = [json!({ "name": "a", "value": { "=HYPERLINK(1)": 2 } })];
+        assert_eq!(csv(&formula), "call,'=HYPERLINK(1)\r\na,2\r\n", "the name of a field is a text, too");
         let expected = "call,city,n,value,x\r\nrows,\"a,\"\"b\"\"\",1,,\r\nrows,,,,[1]\r\n9,,,'=HYPERLINK(1),\r\n";
         assert_eq!(csv(&calls), expected);
         assert_eq!(csv(&[]), "call\r\n");

@@ -16,15 +16,9 @@ const LATE_MS: u64 = 60_000;
 pub(in crate::web) fn in_zone(due: Timestamp, zone: &str) -> String {
     let zone = zone_named(zone).map_or(TimeZone::UTC, |(_, zone)| zone);
     let Ok(due) = jiff::Timestamp::from_millisecond(due.0) else { return format!("{} ms", due.0) };
-    let (local, offset) = (zone.to_datetime(due), zone.to_offset(due).seconds());
-    let format = if local.second() == 0 { "%F %R" } else { "%F %T" };
-    format!("{} {}", local.strftime(format), offset_text(offset))
-}
-
-/// An offset from UTC in seconds: `+01:00`.
-fn offset_text(seconds: i32) -> String {
-    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
-    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    let due = due.to_zoned_datetime(zone);
+    let format = if due.second() == 0 { "%F %R %:z" } else { "%F %T %:z" };
+    due.strftime(format).to_string()
 }
 
 /// When a schedule is due: its cron expression with the zone, or the time between two due times.

@@ -1,5 +1,6 @@
 //! Fields, filters and buttons that change something. Plain forms, which work without scripts.
 
+use bue_model::wire::FieldError;
 use maud::{Markup, html};
 
 use crate::web::parts::texts::visible;
@@ -79,6 +80,15 @@ pub(in crate::web) fn confirmation(asked: &Confirmation<'_>) -> Markup {
 /// A message above a page: what was done, or what is wrong.
 pub(in crate::web) fn notice(class: &str, message: &str) -> Markup {
     html! { p class={ "notice " (class) } role="status" { (visible(message)) } }
+}
+
+/// What is wrong with a form apart from the fields that it shows.
+pub(in crate::web) fn problem_notices<'a>(problems: impl Iterator<Item = &'a FieldError>) -> Markup {
+    html! {
+        @for FieldError { field, message } in problems {
+            p.notice.bad role="alert" { code { (visible(field)) } ": " (visible(message)) }
+        }
+    }
 }
 
 /// A text with a button that copies it, which is shown only if the module runs.

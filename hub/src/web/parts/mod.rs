@@ -11,6 +11,7 @@ pub(super) mod forms;
 pub(super) mod gantt;
 pub(super) mod graph;
 pub(super) mod json_tree;
+pub(super) mod periods;
 pub(super) mod run_cells;
 pub(super) mod samples;
 pub(super) mod tables;

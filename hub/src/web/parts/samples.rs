@@ -1,5 +1,6 @@
 //! The figures of a sample of the history, and how they change.
 
+use bue_model::JobState;
 use bue_model::history::HistorySample;
 use maud::{Markup, html};
 
@@ -18,24 +19,78 @@ pub(in crate::web) struct SampleFigure {
     pub(in crate::web) name: &'static str,
     pub(in crate::web) value: fn(&HistorySample) -> u64,
     pub(in crate::web) meaning: Growth,
+    pub(in crate::web) explanation: &'static str,
+    /// Where its number leads; empty for nowhere.
+    pub(in crate::web) link: &'static str,
+    /// The class of its colour.
+    pub(in crate::web) class: &'static str,
 }
 
-const fn figure(name: &'static str, value: fn(&HistorySample) -> u64, meaning: Growth) -> SampleFigure {
-    SampleFigure { name, value, meaning }
+/// The number of jobs in a state.
+const fn jobs(
+    state: JobState,
+    value: fn(&HistorySample) -> u64,
+    meaning: Growth,
+    explanation: &'static str,
+) -> SampleFigure {
+    SampleFigure { name: state.name(), value, meaning, explanation, link: "", class: state.name() }
 }
 
 /// The figures of a sample, in the order of the overview.
 pub(in crate::web) const SAMPLE_FIGURES: [SampleFigure; 10] = [
-    figure("open runs", |sample| sample.runs, Growth::Neither),
-    figure("blocked", |sample| sample.blocked, Growth::Neither),
-    figure("available", |sample| sample.available, Growth::Neither),
-    figure("running", |sample| sample.running, Growth::Neither),
-    figure("completed", |sample| sample.completed, Growth::Neither),
-    figure("failed", |sample| sample.failed, Growth::Bad),
-    figure("cancelled", |sample| sample.cancelled, Growth::Neither),
-    figure("delayed", |sample| sample.delayed, Growth::Neither),
-    figure("handed back", |sample| sample.handed_back, Growth::Neither),
-    figure("workers", |sample| sample.workers, Growth::Good),
+    SampleFigure {
+        name: "open runs",
+        value: |sample| sample.runs,
+        meaning: Growth::Neither,
+        explanation: "Runs that have not ended.",
+        link: "/runs?state=running",
+        class: "runs",
+    },
+    jobs(
+        JobState::Blocked,
+        |sample| sample.blocked,
+        Growth::Neither,
+        "Jobs that wait for jobs whose results they need.",
+    ),
+    jobs(
+        JobState::Available,
+        |sample| sample.available,
+        Growth::Neither,
+        "Jobs that are ready for a worker, now or at a later time.",
+    ),
+    jobs(JobState::Running, |sample| sample.running, Growth::Neither, "Jobs that a worker has."),
+    jobs(JobState::Completed, |sample| sample.completed, Growth::Neither, "Jobs of open runs that have a result."),
+    jobs(
+        JobState::Failed,
+        |sample| sample.failed,
+        Growth::Bad,
+        "Jobs of open runs that failed for good, after all their retries.",
+    ),
+    jobs(JobState::Cancelled, |sample| sample.cancelled, Growth::Neither, "Jobs of open runs that were cancelled."),
+    SampleFigure {
+        name: "delayed",
+        value: |sample| sample.delayed,
+        meaning: Growth::Neither,
+        explanation: "Of the available jobs, those that wait for the end of a delay or for their `!rate`.",
+        link: "",
+        class: "available",
+    },
+    SampleFigure {
+        name: "handed back",
+        value: |sample| sample.handed_back,
+        meaning: Growth::Neither,
+        explanation: "Answers `pending` of jobs of open runs so far: the step gave its job back to run again later.",
+        link: "",
+        class: "available",
+    },
+    SampleFigure {
+        name: "workers",
+        value: |sample| sample.workers,
+        meaning: Growth::Good,
+        explanation: "Workers that the hub has heard of in the last minute.",
+        link: "/workers",
+        class: "workers",
+    },
 ];
 
 /// A change from one value to another: `+3`, coloured by what is good.

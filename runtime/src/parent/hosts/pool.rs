@@ -71,11 +71,6 @@ impl Slot {
 
 impl HostPool {
     /// A pool of empty slots for some hosts.
-    /// Returns the clock of the steps, if it is simulated.
-    pub(crate) fn simulated_time(&self) -> Option<&SimulatedTime> {
-        self.egress.simulated_time()
-    }
-
     pub(crate) fn new(hosts: usize, closed: watch::Receiver<bool>, egress: Egress) -> Self {
         Self {
             hosts,
@@ -91,6 +86,11 @@ impl HostPool {
 
     pub(crate) fn hosts(&self) -> usize {
         self.hosts
+    }
+
+    /// Returns the clock of the steps, if it is simulated.
+    pub(crate) fn simulated_time(&self) -> Option<&SimulatedTime> {
+        self.egress.simulated_time()
     }
 
     /// Returns the slots of a host. The first one has the host's number.
