@@ -119,9 +119,25 @@ impl ChangeSet<'_> {
         if fan_out.settled < fan_out.count {
             return Ok((State::Expanding, InitialState::Ready));
         }
-        let failed_job = self.first_failed(fan_out.expanded_ids())?;
+        let failed_job = match self.first_failed(fan_out.expanded_ids())? {
+            Some(failed_job) => Some(failed_job),
+            None => self.failed_outside(run, fan_out)?,
+        };
         let failed_job = failed_job.ok_or_else(|| HubError::damaged("a failed round without a failed job"))?;
         Ok((State::Stuck, InitialState::Stuck { waiting_for: 0, failed_job }))
+    }
+
+    /// Returns a failed job outside of a loop that something in its rounds waits for. The rounds were stuck behind it, and are restored
+    /// after the loop.
+    fn failed_outside(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<Option<i64>> {
+        let instance = instance_of(run, fan_out.location())?;
+        for parent in run.graph.used_outside(fan_out.node) {
+            let enclosing = self.enclosing(run, instance, node_of(run, parent)?.block)?;
+            if let ParentState::Failed(job) = self.parent_state(location_in(run, enclosing, parent)?.id)? {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
     }
 
     /// Inserts a row as if it had never run, but with the token of the cancelled one, which must go on growing.
