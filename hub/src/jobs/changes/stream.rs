@@ -88,8 +88,8 @@ impl ChangeSet<'_> {
         let mut fan_out = started.map_or_else(|| self.start_stream(run, row, hint), Ok)?;
         fan_out.count += count;
         self.count_rounds(run, node.body, State::Blocked, count);
-        self.keep_growing(fan_out);
-        Ok(())
+        self.fan_outs.insert(fan_out.id, fan_out);
+        self.grow(fan_out.id)
     }
 
     /// Starts a fan-out whose source runs, without rounds. It inherits what the source did.
@@ -101,14 +101,6 @@ impl ChangeSet<'_> {
         self.put(row);
         let fan_out = self.new_fan_out(run, location, MAX_ELEMENTS)?;
         Ok(FanOut { count: 0, streams: true, ..fan_out })
-    }
-
-    /// Writes a fan-out, whose next rounds are instantiated if the window has room for them.
-    fn keep_growing(&mut self, fan_out: FanOut) {
-        if fan_out.can_grow() {
-            self.pending_notifications.growing.insert(fan_out.id);
-        }
-        self.fan_outs.insert(fan_out.id, fan_out);
     }
 
     /// Returns a fan-out with `count` rounds, and ids for them.
@@ -140,8 +132,11 @@ impl ChangeSet<'_> {
         let count = self.elements(fan_out.source)?;
         self.count_rounds(run, fan_out.body(run)?, State::Blocked, count - fan_out.count);
         (fan_out.count, fan_out.streams) = (count, false);
-        self.keep_growing(fan_out);
-        if fan_out.settled == fan_out.count { self.close_fan_out(run, &fan_out) } else { Ok(()) }
+        self.fan_outs.insert(fan_out.id, fan_out);
+        match fan_out.settled == fan_out.count {
+            true => self.close_fan_out(run, &fan_out),
+            false => self.grow(fan_out.id),
+        }
     }
 
     /// All rounds of a fan-out that streams have settled. It is stuck if there will be no others unless its source is reset.
