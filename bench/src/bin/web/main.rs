@@ -110,11 +110,12 @@ async fn pages(client: &HubClient) -> Result<Vec<(&'static str, String)>> {
 }
 
 async fn print_costs(hub: &HubProcess, pages: &[(&'static str, String)]) -> Result<()> {
-    let floor = cost(hub, "/healthz (lower bound)", "/healthz", HEALTH_REQUESTS).await?;
+    let floor = cost(hub, "/healthz (lower bound)", HEALTH_REQUESTS, |_| "/healthz".to_owned()).await?;
     let mut figures = table(&["page", "KiB", "p50 ms", "p99 ms", "CPU ms", "CPU / lower bound"]);
     let mut largest = 0.0_f64;
     for (name, path) in pages {
-        let cost = cost(hub, name, path, REQUESTS).await?;
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let cost = cost(hub, name, REQUESTS, |number| format!("{path}{separator}bench={number}")).await?;
         largest = largest.max(cost.cpu.as_secs_f64() * 1_000.0);
         figures.add_row(cost.row(&floor));
     }
@@ -123,14 +124,13 @@ async fn print_costs(hub: &HubProcess, pages: &[(&'static str, String)]) -> Resu
     Ok(())
 }
 
-async fn cost(hub: &HubProcess, name: &'static str, path: &str, requests: usize) -> Result<Cost> {
+async fn cost(hub: &HubProcess, name: &'static str, requests: usize, path: impl Fn(usize) -> String) -> Result<Cost> {
     let mut connection = Connection::open(hub.address()).await?;
     let (mut took, mut bytes) = (Samples::default(), 0);
-    let separator = if path.contains('?') { '&' } else { '?' };
     let cpu_before = hub.cpu();
     for number in 0..requests {
         let sent_at = Instant::now();
-        bytes = connection.refresh(&format!("{path}{separator}bench={number}")).await?;
+        bytes = connection.refresh(&path(number)).await?;
         took.push(sent_at.elapsed());
     }
     let cpu = (hub.cpu() - cpu_before) / u32::try_from(requests)?;
