@@ -1,7 +1,11 @@
 //! Results, arguments and logs: as messages for our own programs, and as JSON or text for clients that accept it.
 
+use std::sync::Arc;
+
 use bue_model::wire::{CONTENT_TYPE, FailedJob, JobView, LeaseBatch, ResultCursor, ResultPage};
-use bue_model::{ArgumentSummary, CallState, Failure, JobId, JobState, Round, RoundCounts, RunId, RunState, ValueRef};
+use bue_model::{
+    ArgumentSummary, Bundle, CallState, Failure, JobId, JobState, Round, RoundCounts, RunId, RunState, ValueRef,
+};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -18,16 +22,16 @@ use crate::store::JobResult;
 /// A page of results.
 #[derive(Debug, Serialize)]
 pub(crate) struct ResultsJson {
-    run: RunId,
-    state: RunState,
-    results: Vec<CallJson>,
-    failed: Vec<FailedJson>,
-    next: Option<String>,
+    pub(crate) run: RunId,
+    pub(crate) state: RunState,
+    pub(crate) results: Vec<CallJson>,
+    pub(crate) failed: Vec<FailedJson>,
+    pub(crate) next: Option<String>,
 }
 
 /// The result of a call statement, or the part of it that is on a page.
 #[derive(Debug, Serialize)]
-struct CallJson {
+pub(crate) struct CallJson {
     /// The number of call statements before it.
     call: u32,
     line: u32,
@@ -41,8 +45,9 @@ struct CallJson {
     first_round: u64,
 }
 
+/// A job that failed finally.
 #[derive(Debug, Serialize)]
-struct FailedJson {
+pub(crate) struct FailedJson {
     job: JobId,
     step: String,
     line: u32,
@@ -149,6 +154,13 @@ pub(crate) async fn inputs(hub: &Hub, query: Option<&str>, job: JobId) -> Result
     let form = value_form(query)?;
     let task = hub.store.task(job).await?.ok_or(HubError::JobNotFound(job))?;
     converted(move || inputs_json(form, &task)).await
+}
+
+/// Returns the code of a job's step. `None` if the hub cannot read it, or the job is not ready.
+pub(crate) async fn code_of(hub: &Hub, job: JobId) -> Option<Arc<Bundle>> {
+    // a traceback is readable without it, so that an error is no reason to show nothing
+    let task = hub.store.task(job).await.ok().flatten()?;
+    hub.bundles.get(task.steps.first()?.code).await
 }
 
 /// Returns the log of a job's last attempt, or follows the job.
