@@ -117,6 +117,7 @@ pub(crate) async fn dispatch(
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,
         Operation::ReportOutcomes => leases::report_outcomes(hub, head, body, context).await,
+        Operation::RecordPiece => leases::record_piece(hub, head, body, context).await,
         Operation::ReceiveLogs => leases::receive_logs(hub, head, body, context).await,
         Operation::StreamEvents => {
             let run = query_parameter(head.uri.query(), "run")?;

@@ -397,6 +397,7 @@ impl Documented for Operation {
             Self::Heartbeat => message("extends leases"),
             Self::ReceiveLogs => message("receives what jobs print that somebody follows"),
             Self::ReportOutcomes => message("reports the outcomes of jobs"),
+            Self::RecordPiece => message("receives elements of the list of a running job"),
             Self::StreamEvents => OperationDoc {
                 query: const { &[parameter("run", "only changes of this run", ParameterKind::RunId)] },
                 ..OperationDoc::new("streams the ids of runs that change", Content::Events, &[400])
