@@ -362,7 +362,7 @@ pub(crate) async fn the_whole_list_is_there_at_the_end_of_the_source(mut world: 
     let source = script.call(&["source"], &[]);
     let whole = Input::Node(source);
     script.each(source, |script, x| {
-        script.call(&["a"], &[x.clone()]);
+        script.call(&["a"], std::slice::from_ref(&x));
         script.call(&["b"], &[x, whole.clone()]);
     });
     script.call(&["length"], &[whole]);
