@@ -109,7 +109,8 @@ impl Worker {
             sleep(Duration::from_millis(roll(&self.rng, 2_000))).await;
             let count = 1 + roll(&self.rng, u64::from(SOURCE_ELEMENTS - first)) as u32;
             let chunks = vec![piece_of(first, count)];
-            let piece = ListPiece { worker: self.name.clone(), run, job, token, first: first.into(), chunks, wait_ms: 0 };
+            let piece =
+                ListPiece { worker: self.name.clone(), run, job, token, first: first.into(), chunks, wait_ms: 0 };
             let verdict = loop {
                 match self.hub.record_piece(&piece).await {
                     Ok(verdict) => break verdict,
