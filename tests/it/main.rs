@@ -94,6 +94,7 @@ mod services;
 mod soft_timeout;
 mod step_bucket;
 mod streams;
+mod telemetry;
 mod terminal;
 mod tls;
 mod tokens;

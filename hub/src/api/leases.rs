@@ -41,7 +41,9 @@ pub(super) async fn lease(
     }
     let sealer = hub.sealer().await?;
     let mut batch = wait_for_leases(hub, request).await?;
+    let has_traces = hub.telemetry.has_traces();
     for lease in &mut batch.leases {
+        lease.trace = lease.trace.filter(|_| has_traces);
         lease.token = sealer.seal(context.principal.as_ref(), lease.job, lease.token);
     }
     batch.log_watches = hub.log_watches.current();
