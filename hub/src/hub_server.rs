@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use crate::api::dispatch::dispatch;
+use crate::api::events::send_run_changes;
 use crate::api::expiry::fail_expired_jobs;
 use crate::api::hub::Hub;
 use crate::api::reaper::reap_expired_leases;
@@ -42,6 +43,7 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
     let (sampler, sharing) = (sample_progress(hub.clone()), share_workers(hub.clone()));
     let scheduler = fire_due_schedules(hub.clone());
     let (history, tokens) = (sample_history(hub.clone()), record_token_changes(hub.clone()));
+    let events = send_run_changes(hub.clone());
     let (stop_export, stopped) = watch::channel(false);
     let telemetry = export(hub.clone(), stopped);
     let tls = hub.tls.clone();
@@ -52,7 +54,7 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
         serve(listener, tls, handler, shutdown).await;
         stop_export.send_replace(true);
     };
-    tokio::join!(server, reaper, expiries, sampler, sharing, scheduler, history, tokens, telemetry);
+    tokio::join!(server, reaper, expiries, sampler, sharing, scheduler, history, tokens, events, telemetry);
 }
 
 async fn handle(dashboard: Dashboard, request: Request<Incoming>) -> Response<Body> {

@@ -98,6 +98,7 @@ impl LeaseBuilder {
             env: ready.env.map(Bytes::from),
             count_by: missing_key_field(run, job, ready.rate),
             trace: run.traced().attempt_span(job_id(id), unsigned(token)),
+            recorded: arguments.recorded,
         };
         self.leases.push(lease);
         Ok(())
@@ -153,6 +154,8 @@ pub(crate) fn detached_lease(
         // a start outside the run does not count towards its rate
         count_by: None,
         trace: None,
+        // nothing is reported either
+        recorded: Vec::new(),
     };
     builder.leases.push(lease);
     Ok(builder.finish(0))
@@ -181,5 +184,13 @@ fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
         allow: step.settings.allow.clone(),
         keywords: step.settings.keywords.clone(),
         loop_text: run.graph.list_text(job),
+        reports_pieces: job.looped_by.is_some() && run.original.is_none(),
+        window: job.looped_by.and_then(|first| smallest_window(run, first)),
     })
+}
+
+/// Returns the smallest window of the loops that run over the same list as this one.
+fn smallest_window(run: &Run, fan_out: NodeId) -> Option<u32> {
+    let source = run.graph.fan_out(fan_out)?.over?;
+    run.graph.loops_over(source).filter_map(|(_, fan_out)| fan_out.window).min()
 }
