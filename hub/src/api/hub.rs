@@ -27,6 +27,8 @@ use crate::http::request_metrics::RequestMetrics;
 use crate::http::tls::Tls;
 use crate::settings::HubSetting;
 use crate::store::JobStore;
+use crate::telemetry::config::TelemetryConfig;
+use crate::telemetry::drops::DropCounters;
 
 /// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
 pub(super) const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
@@ -63,6 +65,8 @@ pub struct Hub {
     pub(crate) has_dashboard: bool,
     /// What the program that started the hub says of its settings.
     pub(crate) settings: Arc<[HubSetting]>,
+    /// Where traces and metrics go.
+    pub(crate) telemetry: Arc<TelemetryConfig>,
     forgeries: Arc<LogRateLimiter>,
     /// The turn of one large request of reports, see `api/leases.rs`.
     pub(super) large_reports: Arc<Semaphore>,
@@ -106,6 +110,7 @@ impl Hub {
             session_sealer: Arc::default(),
             has_dashboard: true,
             settings: Arc::default(),
+            telemetry: Arc::default(),
             forgeries: Arc::default(),
             large_reports: Arc::new(Semaphore::new(1)),
         }
@@ -150,6 +155,12 @@ impl Hub {
         Self { settings: settings.into(), ..self }
     }
 
+    /// Exports traces and metrics. Time must be real.
+    #[must_use]
+    pub fn with_telemetry(self, telemetry: TelemetryConfig) -> Self {
+        Self { telemetry: Arc::new(telemetry), ..self }
+    }
+
     /// Serves no pages for browsers. The API is the same.
     #[must_use]
     pub fn without_dashboard(self) -> Self {
@@ -181,6 +192,20 @@ impl Hub {
         {
             tracing::warn!(worker, leases, suppressed, "refused leases that were not granted to this sender's token");
         }
+    }
+
+    /// Returns all metrics in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// The store cannot count the jobs.
+    pub(crate) async fn metrics_text(&self) -> Result<String, HubError> {
+        self.metrics.refresh(&*self.store, &self.workers, self.now()).await?;
+        self.request_metrics.text()
+    }
+
+    /// The counters of what was to be exported and was not.
+    pub(crate) fn dropped_telemetry(&self) -> &DropCounters {
+        self.metrics.dropped_telemetry()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
