@@ -9,6 +9,7 @@
 
 mod bue;
 mod database;
+mod filled_store;
 mod host;
 mod hub;
 mod load;
@@ -20,6 +21,7 @@ mod stats;
 
 pub use bue::{Bue, CommandRun, raise_file_limit, run};
 pub use database::{Database, connect};
+pub use filled_store::{StoreSize, fill, with_leases};
 pub use host::{host_command, measure_or_serve};
 pub use hub::{BucketProcess, HubProcess, StoreKind};
 pub use load::{Load, LoadMeasurement, completed, lease_request, open_loop, report, single_job};

@@ -158,7 +158,8 @@ fn chunks(elements: u32) -> Vec<Chunk> {
 /// `for x in source(): body(x)`
 fn loop_submission(number: u128) -> Submission {
     let body = vec![job(2, vec![Input::Loop(NodeId(1))])];
-    let fan_out = ForEach { id: NodeId(1), variable: "x".to_owned(), over: NodeId(0), line: 1, body, gather: None };
+    let fan_out =
+        ForEach { id: NodeId(1), variable: "x".to_owned(), over: NodeId(0), line: 1, body, gather: None, window: None };
     submission(number, vec![job(0, Vec::new()), Node::ForEach(fan_out)], &["source", "body"])
 }
 

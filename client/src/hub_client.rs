@@ -11,8 +11,8 @@ use bue_model::rerun::RunPlanView;
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
-    MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunPage, RunView, Submission, Verdict,
-    WIRE_VERSION, WhyView, WorkerView,
+    ListPiece, MAX_MESSAGE, PieceVerdict, ReportBatch, ResultCursor, ResultPage, RoundValue, RunPage, RunView,
+    Submission, Verdict, WIRE_VERSION, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, ValueRef};
 use http::Method;
@@ -286,6 +286,15 @@ impl HubClient {
     /// The hub cannot be reached, or the batch is larger than the limit of a message.
     pub async fn report(&self, batch: &ReportBatch) -> Result<Vec<Verdict>, ClientError> {
         decode(&self.post("/v1/outcomes", batch, RetryPolicy::Always, REQUEST_TIMEOUT).await?)
+    }
+
+    /// Reports elements of the list of a running job. If the window of a loop is full, waits for room up to `piece.wait_ms`. Idempotent.
+    ///
+    /// # Errors
+    /// The hub cannot be reached, or refuses the elements.
+    pub async fn record_piece(&self, piece: &ListPiece) -> Result<PieceVerdict, ClientError> {
+        let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(piece.wait_ms));
+        decode(&self.post("/v1/pieces", piece, RetryPolicy::Always, timeout).await?)
     }
 
     /// Returns a run. With `seen`, waits up to `wait_ms` milliseconds until its version is larger.

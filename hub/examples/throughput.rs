@@ -240,7 +240,8 @@ fn submission(run: RunId) -> Submission {
     };
     let call = |id| Call { line: 1, name: None, first: NodeId(id), last: NodeId(id), nested: false };
     let body = vec![job(2, vec![Input::Loop(NodeId(1))])];
-    let fan_out = ForEach { id: NodeId(1), variable: "x".to_owned(), over: NodeId(0), line: 1, body, gather: None };
+    let fan_out =
+        ForEach { id: NodeId(1), variable: "x".to_owned(), over: NodeId(0), line: 1, body, gather: None, window: None };
     let plan = Plan {
         version: PLAN_VERSION,
         steps: vec![step("source"), step("body")],

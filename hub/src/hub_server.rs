@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 
 use crate::api::dispatch::dispatch;
+use crate::api::events::send_run_changes;
 use crate::api::expiry::fail_expired_jobs;
 use crate::api::hub::Hub;
 use crate::api::reaper::reap_expired_leases;
@@ -40,6 +41,7 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
     let (sampler, sharing) = (sample_progress(hub.clone()), share_workers(hub.clone()));
     let scheduler = fire_due_schedules(hub.clone());
     let (history, tokens) = (sample_history(hub.clone()), record_token_changes(hub.clone()));
+    let events = send_run_changes(hub.clone());
     let tls = hub.tls.clone();
     let dashboard = Dashboard::new(hub);
     let handler = move |request| handle(dashboard.clone(), request);
@@ -51,7 +53,8 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
         sharing,
         scheduler,
         history,
-        tokens
+        tokens,
+        events
     );
 }
 

@@ -17,6 +17,7 @@
 mod api;
 mod auth;
 mod bucket;
+mod bundle_reader;
 mod clock;
 mod commit_metrics;
 mod durability;
@@ -50,6 +51,7 @@ pub use auth::token_file::{TokenEntry, TokenError, TokenFile};
 pub use bucket::blob_store::BlobStore;
 pub use bucket::bucket_server::{Bucket, serve_bucket};
 pub use bucket::routes::bucket_routes;
+pub use bundle_reader::{BundleFuture, BundleReader};
 pub use clock::{Clock, Simulation};
 pub use commit_metrics::CommitMetrics;
 pub use durability::Durability;

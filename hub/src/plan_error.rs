@@ -90,6 +90,14 @@ pub enum PlanError {
         /// The node.
         node: NodeId,
     },
+    /// The window of a loop is not a number of rounds that a hub accepts.
+    #[error("the window of the loop {node} is not a number from 1 to {limit}")]
+    BadWindow {
+        /// The node.
+        node: NodeId,
+        /// The maximum.
+        limit: u32,
+    },
     /// An argument refers to a node that is not visible there.
     #[error("node {node} uses a node that does not precede it, or that is not visible to it")]
     BadInput {

@@ -18,8 +18,8 @@ use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
-    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ListPiece,
+    PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
@@ -82,6 +82,10 @@ pub trait JobStore: Send + Sync {
 
     /// Records outcomes. A report whose token is not the job's current one changes nothing.
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>>;
+
+    /// Records a piece of the list of a running job, and starts rounds of the loops that run over it. A piece whose token is not the job's
+    /// current one, or whose elements are recorded, changes nothing. Ignores `wait_ms`: the caller waits.
+    fn record_piece(&self, now: Timestamp, piece: ListPiece) -> StoreFuture<'_, PieceVerdict>;
 
     /// Makes jobs whose leases have expired available again.
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs>;

@@ -53,6 +53,8 @@ pub struct CallRequest {
     /// Whether a loop runs over the result. Its elements are then emitted instead of being returned as a list; it may be any iterable
     /// that a list can be made of.
     pub stream: bool,
+    /// The most elements to emit at once, from 1 to 1,000.
+    pub batch_items: u32,
     /// The CBOR map that the step can read as `bue.env`.
     pub env: Option<Bytes>,
     /// Environment variables, each with its value.
@@ -78,6 +80,9 @@ pub enum HostRequest {
         count: u32,
         /// The CBOR array.
         items: Bytes,
+        /// Whether the result still grows while the step runs, and nothing is known yet of what its dependants inherit: rounds of a loop
+        /// may start before the step ends.
+        early: bool,
     },
     /// Start an asynchronous operation. The reply is its [`Ticket`]; errors are reported when it ends.
     Start(Operation),

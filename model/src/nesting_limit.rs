@@ -56,7 +56,15 @@ mod tests {
     }
 
     fn loop_over(body: Vec<Node>) -> Node {
-        Node::ForEach(ForEach { id: NodeId(1), variable: "x".into(), over: NodeId(0), line: 1, body, gather: None })
+        Node::ForEach(ForEach {
+            id: NodeId(1),
+            variable: "x".into(),
+            over: NodeId(0),
+            line: 1,
+            body,
+            gather: None,
+            window: None,
+        })
     }
 
     #[test]

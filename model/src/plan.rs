@@ -12,8 +12,12 @@ use crate::nesting_limit;
 use crate::param::Param;
 
 /// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, versions 2 to 4, whose steps
-/// had fewer settings, version 5, which had fewer permissions, and version 6, which had neither fused steps nor operations on lists.
-pub const PLAN_VERSION: u32 = 7;
+/// had fewer settings, version 5, which had fewer permissions, version 6, which had neither fused steps nor operations on lists, and version 7, whose
+/// loops had no windows.
+pub const PLAN_VERSION: u32 = 8;
+
+/// The most rounds that the `!window` of a loop may allow.
+pub const MAX_WINDOW: u32 = 1_000_000;
 
 /// A checked script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -254,7 +258,8 @@ pub struct JobNode {
     pub inputs: Vec<Input>,
 }
 
-/// A loop: when the job at [`over`](Self::over) completes, the body is instantiated for each element of its list.
+/// A loop: the body is instantiated for each element of the list of the job at [`over`](Self::over), as the job yields them or when it
+/// completes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForEach {
     /// Its id.
@@ -271,6 +276,9 @@ pub struct ForEach {
     /// For `name = [call for x in call]`: the job of the body whose results, in order, are the list that [`Input::Gather`]
     /// refers to.
     pub gather: Option<NodeId>,
+    /// `!window`: how many rounds may be unfinished, from 1 to [`MAX_WINDOW`]. Its source waits while there are as many.
+    #[serde(default)]
+    pub window: Option<u32>,
 }
 
 /// The `finally` block: when no other job of the run can run any more, the body is instantiated. It happens once, and again if failed

@@ -5,9 +5,13 @@ use core::fmt;
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
+use crate::ids::NodeId;
 use crate::language::Language;
+use crate::nesting_limit;
 use crate::param::Param;
-use crate::plan::{AtMost, Call, Capability, Node, PLAN_VERSION, Plan, Rate, Settings, Source, Step};
+use crate::plan::{
+    AtMost, Call, Capability, Finally, ForEach, JobNode, Node, PLAN_VERSION, Plan, Rate, Settings, Source, Step,
+};
 
 /// The first version: no parameters, and no delays of retries.
 const FIRST: u32 = 1;
@@ -17,10 +21,12 @@ const SECOND: u32 = 2;
 const THIRD: u32 = 3;
 /// The fourth version: no soft timeouts.
 const FOURTH: u32 = 4;
-/// The fifth version: no permission for values of the bucket. It is read like the current one.
+/// The fifth version: no permission for values of the bucket. It is read like the seventh one.
 const FIFTH: u32 = 5;
-/// The sixth version: no fused steps, and no operations on lists. It is read like the current one.
+/// The sixth version: no fused steps, and no operations on lists. It is read like the seventh one.
 const SIXTH: u32 = 6;
+/// The seventh version: no windows of loops.
+const SEVENTH: u32 = 7;
 
 const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
 
@@ -83,10 +89,60 @@ impl<'de> Visitor<'de> for InOrder {
                 FOURTH => next_steps::<_, FourthSettings>(&mut fields)?,
                 _ => next(&mut fields, "steps")?,
             },
-            nodes: next(&mut fields, "nodes")?,
+            nodes: match version {
+                FIRST | SECOND | THIRD | FOURTH | FIFTH | SIXTH | SEVENTH => {
+                    next::<_, Vec<OldNode>>(&mut fields, "nodes")?.into_iter().map(Node::from).collect()
+                }
+                _ => next(&mut fields, "nodes")?,
+            },
             calls: next(&mut fields, "calls")?,
             params: if version == FIRST { Vec::new() } else { next(&mut fields, "params")? },
         })
+    }
+}
+
+/// A node of a version whose loops have no windows.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+enum OldNode {
+    Job(JobNode),
+    ForEach(OldForEach),
+    Finally(OldFinally),
+}
+
+/// A loop without a window.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct OldForEach {
+    id: NodeId,
+    variable: String,
+    over: NodeId,
+    line: u32,
+    #[serde(deserialize_with = "nesting_limit::nested_list")]
+    body: Vec<OldNode>,
+    gather: Option<NodeId>,
+}
+
+/// A `finally` block whose loops have no windows.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct OldFinally {
+    id: NodeId,
+    line: u32,
+    #[serde(deserialize_with = "nesting_limit::nested_list")]
+    body: Vec<OldNode>,
+}
+
+impl From<OldNode> for Node {
+    fn from(node: OldNode) -> Self {
+        let current = |body: Vec<OldNode>| body.into_iter().map(Self::from).collect();
+        match node {
+            OldNode::Job(job) => Self::Job(job),
+            OldNode::ForEach(OldForEach { id, variable, over, line, body, gather }) => {
+                Self::ForEach(ForEach { id, variable, over, line, body: current(body), gather, window: None })
+            }
+            OldNode::Finally(OldFinally { id, line, body }) => Self::Finally(Finally { id, line, body: current(body) }),
+        }
     }
 }
 
@@ -192,7 +248,7 @@ impl From<FourthSettings> for Settings {
 /// refused.
 const fn current(version: u32) -> u32 {
     match version {
-        FIRST | SECOND | THIRD | FOURTH | FIFTH | SIXTH => PLAN_VERSION,
+        FIRST | SECOND | THIRD | FOURTH | FIFTH | SIXTH | SEVENTH => PLAN_VERSION,
         other => other,
     }
 }
@@ -277,10 +333,32 @@ mod tests {
         let expected = Settings { on_failure: Some("notify".into()), ..expected };
         assert_eq!(read, expected);
         let settings = Settings { soft_timeout_ms: Some(10), ..expected };
-        for version in [FIFTH, SIXTH] {
+        for version in [FIFTH, SIXTH, SEVENTH] {
             let steps = vec![old_step(settings.clone())];
             assert_eq!(read_settings(&(version, steps, plan().nodes, plan().calls, plan().params, "after")), settings);
         }
+    }
+
+    /// A loop in a loop, and one in the `finally` block.
+    #[test]
+    fn loops_of_older_versions_have_no_window() {
+        let old = |id, over, body| {
+            let (variable, gather) = ("x".to_owned(), Some(NodeId(9)));
+            OldNode::ForEach(OldForEach { id: NodeId(id), variable, over: NodeId(over), line: 2, body, gather })
+        };
+        let new = |id, over, body| {
+            let (variable, gather) = ("x".to_owned(), Some(NodeId(9)));
+            let (id, over) = (NodeId(id), NodeId(over));
+            Node::ForEach(ForEach { id, variable, over, line: 2, body, gather, window: None })
+        };
+        let ending = OldFinally { id: NodeId(5), line: 4, body: vec![old(6, 7, Vec::new())] };
+        let nodes = vec![old(1, 0, vec![old(3, 2, Vec::new())]), OldNode::Finally(ending)];
+        let steps: Vec<Step> = Vec::new();
+        let bytes = postcard::to_allocvec(&(SEVENTH, steps, nodes, plan().calls, plan().params, "after"));
+        let (read, after) = postcard::from_bytes::<(Plan, &str)>(&bytes.expect("bytes")).expect("a plan");
+        let ending = Finally { id: NodeId(5), line: 4, body: vec![new(6, 7, Vec::new())] };
+        assert_eq!(read.nodes, [new(1, 0, vec![new(3, 2, Vec::new())]), Node::Finally(ending)]);
+        assert_eq!((read.version, after), (PLAN_VERSION, "after"));
     }
 
     #[test]

@@ -116,6 +116,7 @@ pub(crate) enum FromHost {
         id: u64,
         count: u32,
         items: Bytes,
+        early: bool,
     },
     Lines {
         id: u64,
@@ -281,7 +282,7 @@ mod tests {
             FromHost::Refused("no".into()),
             FromHost::CompilerFailed("no wall".into()),
             FromHost::Compiled(Bytes::from_static(b"code")),
-            FromHost::Items { id: 1, count: 2, items: Bytes::from_static(&[0x82, 1, 2]) },
+            FromHost::Items { id: 1, count: 2, items: Bytes::from_static(&[0x82, 1, 2]), early: true },
             FromHost::Lines { id: 1, position: 2, text: "a\n".into(), next: 4 },
             FromHost::Finished { id: 1, finished: finished(completed) },
             FromHost::Finished { id: 2, finished: finished(failed) },

@@ -179,7 +179,7 @@ fn a_long_stream_arrives_in_order(runtime: &Runtime) {
         let mut next = 0;
         loop {
             match running.next().await.expect("alive") {
-                Event::Items { count, items } => {
+                Event::Items { count, items, .. } => {
                     let Ok(Value::List(values)) = cbor::decode(&items) else { panic!("a list") };
                     assert_eq!(values.len(), count as usize);
                     for value in values {

@@ -1,5 +1,7 @@
 //! `bue hub`.
 
+use std::sync::Arc;
+
 use bue_client::BucketClient;
 use bue_hub::{Hub as HubServer, serve_hub};
 use clap::Args;
@@ -13,6 +15,7 @@ use crate::process::event_loop::block_on;
 use crate::process::logging::start_logging;
 use crate::process::output::eprint_line;
 use crate::process::signals::shutdown_signal;
+use crate::server::bundles::BucketBundles;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
 use crate::server::own_settings::{OwnSetting, hub_settings};
@@ -81,6 +84,7 @@ impl Hub {
         let keep_audit_text = keep_audit_text.unwrap_or_else(|| DEFAULT_KEEP_AUDIT.to_owned());
         let keep_audit = parse_keep(&keep_audit_text, "--keep-audit")?;
         let bucket = self.bucket.client(&settings)?;
+        let code = self.bucket.client(&settings)?;
         start_logging("info", setup.log_format);
         block_on(async {
             if let Some(bucket) = &bucket {
@@ -100,6 +104,10 @@ impl Hub {
             let values = [bound.client_address.clone(), database.name.clone(), keep_text, keep_audit_text];
             let own = own_settings(values, flags);
             let server = server.with_settings(hub_settings(&settings, own));
+            let server = match code {
+                Some(bucket) => server.with_bundles(Arc::new(BucketBundles(bucket))),
+                None => server,
+            };
             tokio::select! {
                 () = serve_hub(bound.listener, server, shutdown) => {}
                 () = retention.run() => {}

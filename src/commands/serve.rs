@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::address::listen_address;
 use crate::config::network::Network;
-use crate::config::setting::{BUCKET_LISTEN, HUB_LISTEN};
+use crate::config::setting::{BUCKET_LISTEN, BUCKET_STORE, HUB_LISTEN, HUB_STORE, KEEP, KEEP_AUDIT};
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
 use crate::flags::client::Clients;
@@ -35,8 +35,10 @@ use crate::runs::publish::{pipeline_name, publish};
 use crate::sandbox::prepare_sandbox;
 use crate::script::check::load_pipeline;
 use crate::server::bucket_store::open_bucket_store;
+use crate::server::bundles::BucketBundles;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
+use crate::server::own_settings::{OwnSetting, hub_settings};
 use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention, parse_keep};
 
 /// Between two looks at the folders of the scripts.
@@ -131,9 +133,8 @@ impl Serve {
     ) -> Result<Servers, CommandError> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("failed to create the folder {}", self.data.display()))?;
-        let path = |kind: &str, name: &str| format!("{kind}:{}", self.data.join(name).display());
-        let store = open_hub_store(&path("sqlite", "hub.db"), settings).await?.store;
-        let blobs = open_bucket_store(&path("dir", "blobs"), None, settings).await?;
+        let store = open_hub_store(&self.address("sqlite", "hub.db"), settings).await?.store;
+        let blobs = open_bucket_store(&self.address("dir", "blobs"), None, settings).await?;
         let token = new_token()?;
         // also while there are no tokens: a tokens file may be made later
         let access = access.with_own_token(&token);
@@ -145,6 +146,8 @@ impl Serve {
         let server = self.web.apply(Hub::new(Arc::clone(&store))).with_access(access.clone());
         // clients replace `localhost` by the name under which they know the hub
         let server = server.with_bucket(Some(format!("localhost:{}", bucket_address.port())));
+        let server = server.with_settings(hub_settings(settings, self.own_settings(hub_address, bucket_address)));
+        let server = server.with_bundles(Arc::new(BucketBundles(bucket_client(bucket_address, &token)?)));
         tasks.spawn(until_stopped(serve_hub(hub, server, stop.clone().cancelled_owned())));
         tasks.spawn(until_stopped(serve_bucket(bucket, Bucket::new(blobs, access), stop.clone().cancelled_owned())));
         let servers = Servers { tasks, stop, hub: hub_address, bucket: bucket_address, token };
@@ -154,6 +157,24 @@ impl Serve {
         let retention = Retention { store, bucket, keep, keep_audit };
         tokio::spawn(retention.run());
         Ok(servers)
+    }
+
+    /// The address of a store in the folder.
+    fn address(&self, kind: &str, name: &str) -> String {
+        format!("{kind}:{}", self.data.join(name).display())
+    }
+
+    /// What this command decides itself, whatever is set: where hub and bucket listen, and how they keep their data.
+    fn own_settings(&self, hub: SocketAddr, bucket: SocketAddr) -> Vec<OwnSetting> {
+        let own = |setting, value: String, flag| OwnSetting { setting, value, flag };
+        vec![
+            own(HUB_LISTEN.whole, hub.to_string(), self.bind.as_ref().map(|_| "-b")),
+            own(BUCKET_LISTEN.whole, bucket.to_string(), self.bucket_bind.as_ref().map(|_| "--bucket-bind")),
+            own(HUB_STORE, self.address("sqlite", "hub.db"), Some("--data")),
+            own(BUCKET_STORE, self.address("dir", "blobs"), Some("--data")),
+            own(KEEP, DEFAULT_KEEP.to_owned(), Some("bue serve")),
+            own(KEEP_AUDIT, DEFAULT_KEEP_AUDIT.to_owned(), Some("bue serve")),
+        ]
     }
 
     async fn worker_config(
@@ -211,17 +232,20 @@ impl Serve {
 
 impl Servers {
     fn clients(&self) -> Result<Clients, CommandError> {
-        let options = || ClientOptions::with_token(&self.token);
-        let hub =
-            HubClient::with_options(&[dialled(self.hub)], options()).context("failed to make a client of the hub")?;
-        let bucket = BucketClient::with_options(&dialled(self.bucket), options());
-        Ok(Clients { hub, bucket: bucket.context("failed to make a client of the bucket")? })
+        let hub = HubClient::with_options(&[dialled(self.hub)], ClientOptions::with_token(&self.token));
+        let hub = hub.context("failed to make a client of the hub")?;
+        Ok(Clients { hub, bucket: bucket_client(self.bucket, &self.token)? })
     }
 
     async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+fn bucket_client(address: SocketAddr, token: &str) -> Result<BucketClient, CommandError> {
+    let client = BucketClient::with_options(&dialled(address), ClientOptions::with_token(token));
+    Ok(client.context("failed to make a client of the bucket")?)
 }
 
 async fn listen(address: SocketAddr, what: &str) -> Result<(TcpListener, SocketAddr), CommandError> {

@@ -20,6 +20,7 @@ use crate::config::network::Network;
 use crate::local::worker::worker_config;
 use crate::process::command_error::CommandError;
 use crate::process::random::new_token;
+use crate::server::bundles::BucketBundles;
 
 /// The services of a local run. None of them is left after [`Services::stop`].
 pub(crate) struct Services {
@@ -71,7 +72,10 @@ impl Services {
             Some(time) => Hub::simulated(Arc::new(store), time),
             None => Hub::new(Arc::new(store)),
         };
-        let hub = if options.dashboard { hub } else { hub.without_dashboard() };
+        let hub = match options.dashboard {
+            true => hub.with_bundles(Arc::new(BucketBundles(bucket_client(bucket_address, &token)?))),
+            false => hub.without_dashboard(),
+        };
         tasks.spawn(until_stopped(serve_hub(
             hub_listener,
             hub.with_access(access.clone()).with_one_worker(),

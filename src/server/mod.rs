@@ -3,6 +3,7 @@
 //! May use `config` and `process`.
 
 pub(crate) mod bucket_store;
+pub(crate) mod bundles;
 pub(crate) mod hub_store;
 pub(crate) mod listener;
 pub(crate) mod own_settings;

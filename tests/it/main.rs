@@ -36,6 +36,7 @@
 //! pipelines      published scripts: publish, invoke, unpublish
 //! rerun          runs that repeat others, differences between runs, resets of cancelled runs
 //! reliability    services that are killed, paused, stopped and disconnected
+//! streaming      loops that run while their source yields
 //! boundaries     which crate may use which
 //! mistakes       what users do wrong: command, exit code and message
 //! modules        no import cycles between the files of a crate
@@ -93,6 +94,7 @@ mod server_errors;
 mod services;
 mod soft_timeout;
 mod step_bucket;
+mod streaming;
 mod streams;
 mod terminal;
 mod tls;

@@ -50,6 +50,39 @@ fn a_run_starts_from_the_form_of_its_pipeline() {
 }
 
 #[test]
+fn a_run_is_repeated_with_another_value_of_a_parameter() {
+    let site = Site::serve(&[("report", REPORT)], &[]);
+    let original = site.invoke("report", &["region=south", "rounds=2", "more={\"a\": \"\\n<b>\"}"]);
+    site.wait_for_state(&original, "completed");
+    let browser = Browser::open(&site.address);
+    browser.goto(&format!("/runs/{original}"));
+    browser.press("Rerun with…");
+    browser.wait_for_path(&format!("/runs/{original}/rerun"));
+    let values = "return ['region', 'rounds', 'day', 'fast', 'more'].map((name) => document.querySelector(`[name='param.${name}']`).value)";
+    assert_eq!(browser.run(values, json!([])), json!(["south", "2", "2026-11-01", "false", "{\"a\":\"\\n<b>\"}"]));
+    browser.fill("input[name='param.rounds']", "500");
+    browser.press("Rerun");
+    browser.wait_for_text("form.start label:has([name='param.rounds']) .bad", "100");
+    browser.expect_refusal(422);
+    browser.fill("input[name='param.rounds']", "3");
+    browser.press("Rerun");
+    browser.wait_for("the rerun", "!location.pathname.endsWith('/rerun')");
+    let rerun = browser.path().trim_start_matches("/runs/").to_owned();
+    assert_ne!(rerun, original);
+    site.wait_for_state(&rerun, "completed");
+    let params = |run: &str| {
+        let plan = site.get(&format!("/v1/runs/{run}/plan"));
+        let params = plan["params"].as_array().cloned().expect("a list");
+        params.iter().map(|param| (param["name"].clone(), param["default"].clone())).collect::<Vec<_>>()
+    };
+    let expected: Vec<_> = params(&original)
+        .into_iter()
+        .map(|(name, value)| if name == "rounds" { (name, json!(3)) } else { (name, value) })
+        .collect();
+    assert_eq!(params(&rerun), expected, "all others are as they were");
+}
+
+#[test]
 fn a_run_is_cancelled_reset_and_deleted() {
     let site = Site::serve(&[("waiting", WAITING)], &[]);
     let run = site.invoke("waiting", &[]);

@@ -11,6 +11,9 @@ const TEXT: &str = "<img src=x onerror=window.hacked=true><script>window.hacked=
 const SHOWN: &str =
     "<img src=x onerror=window.hacked=true><script>window.hacked=true</script>&lt;b&gt;\"'\\u{202e}evil";
 
+/// The same for a name of a worker, which has 100 bytes at most.
+const WORKER: &str = "<img src=x onerror=window.hacked=true><script>1</script>&lt;\"'\u{202e}evil";
+
 /// A name has letters and digits only, of any script, also of those that are written from right to left.
 const LONG_NAME: &str = "\u{5e9}\u{5dc}\u{5d5}\u{5dd}_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -125,4 +128,29 @@ fn texts_in_addresses_and_forms_are_shown_as_they_are() {
     browser.goto("/login?next=https://example.org/");
     assert_eq!(browser.path(), "/");
     assert_eq!(browser.run("return location.origin", json!([])), Value::from(format!("http://{}", site.address)));
+}
+
+#[test]
+fn texts_of_workers_and_schedules_are_shown_as_they_are() {
+    let mut site = Site::serve(&[("hostile", &script())], &[]);
+    site.add_worker_named("nowhere", WORKER);
+    let parameter = format!("text={TEXT}");
+    site.bue(&["schedule", "add", "long", "--pipeline", "hostile", "--every", "24h", "--param", &parameter]);
+    let browser = Browser::open(&site.address);
+    let worker = WORKER.replace('\u{202e}', "\\u{202e}");
+    for (path, texts) in [
+        ("/workers", vec![worker.as_str()]),
+        ("/workers?scope=nowhere", vec![&worker]),
+        ("/", vec![&worker]),
+        ("/schedules", vec!["long"]),
+        ("/schedules/long", vec!["onerror=window.hacked", "u{202e}evil"]),
+    ] {
+        browser.goto(path);
+        browser.run("document.querySelectorAll('main details').forEach((one) => (one.open = true))", json!([]));
+        let text = browser.text("main");
+        for expected in texts {
+            assert!(text.contains(expected), "{path}: no {expected}\n{text:.3000}");
+        }
+        expect_harmless(&browser, path);
+    }
 }

@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::site::{BROKEN, Site, WAITING};
+use crate::site::{BROKEN, Site, WAITING, shared};
 
 /// What the browser does when another tab covers this one, and when it does not any more.
 const HIDE: &str = "Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.isHidden }); \
@@ -91,12 +91,34 @@ fn counts_change_without_loading_the_page_or_moving_it() {
     let shift = browser.run("return window.shift", json!([])).as_f64().expect("a number");
     // the notice that no worker serves the scope has gone; 0.1 is what https://web.dev/articles/cls calls good
     assert!(shift < 0.1, "the page moved by {shift}");
-    let again = "const before = document.documentElement.dataset.now; window.shift = 0; \
-                 document.dispatchEvent(new Event('visibilitychange')); const until = Date.now() + 20_000; \
-                 while (document.documentElement.dataset.now === before && Date.now() < until) \
-                 await new Promise((done) => setTimeout(done, 50)); \
-                 return [document.documentElement.dataset.now !== before, window.shift]";
-    assert_eq!(browser.run_async(again, json!([])), json!([true, 0]), "a refresh that changes nothing moves nothing");
+    assert_eq!(browser.run_async(REFRESH, json!([])), json!([true, 0]), "a refresh that changes nothing moves nothing");
+}
+
+/// Asks for a refresh as a tab does that is shown again, waits for it, and returns how far the page has moved.
+const REFRESH: &str = "const root = document.documentElement; const before = root.dataset.now; window.shift = 0; \
+                       const observer = new PerformanceObserver((list) => list.getEntries() \
+                       .forEach((entry) => (window.shift += entry.value))); observer.observe({ type: 'layout-shift' }); \
+                       document.dispatchEvent(new Event('visibilitychange')); const until = Date.now() + 20_000; \
+                       while (root.dataset.now === before && Date.now() < until) \
+                       await new Promise((done) => setTimeout(done, 50)); \
+                       await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50))); \
+                       observer.disconnect(); return [root.dataset.now !== before, window.shift]";
+
+#[test]
+fn no_page_moves_when_it_refreshes() {
+    let shared = shared();
+    let browser = Browser::open(&shared.site.address);
+    let mut refreshed = 0;
+    for (name, path) in shared.pages() {
+        browser.goto(&path);
+        browser.wait_for(name, "document.documentElement.classList.contains('js')");
+        if browser.run("return document.documentElement.dataset.live", json!([])) == "never" {
+            continue;
+        }
+        assert_eq!(browser.run_async(REFRESH, json!([])), json!([true, 0]), "{name} refreshes, and does not move");
+        refreshed += 1;
+    }
+    assert!(refreshed >= 20, "{refreshed} pages refresh");
 }
 
 #[test]

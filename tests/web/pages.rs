@@ -106,3 +106,62 @@ fn without_scripts_pages_can_be_read_and_used() {
     browser.press("results");
     browser.wait_for_text("#tab", "list of 4");
 }
+
+/// Figures without an explanation: of a row of figures, of a column of numbers, or of a list of facts.
+const UNEXPLAINED: &str = "const all = [...document.querySelectorAll('main .figure')].filter((one) => !one.querySelector('.term[title]')); \
+                           all.push(...[...document.querySelectorAll('main th.number')].filter((one) => !one.querySelector('[title]'))); \
+                           const facts = [...document.querySelectorAll('main dl.definitions dt')]; \
+                           const isExplained = (one) => one.querySelector('[title]') || one.nextElementSibling.querySelector('[title], .hint, a, code'); \
+                           all.push(...facts.filter((one) => /^\\d/.test(one.nextElementSibling.innerText) && !isExplained(one))); \
+                           return all.map((one) => one.innerText)";
+
+#[test]
+fn every_figure_is_explained() {
+    let shared = shared();
+    let browser = Browser::open(&shared.site.address);
+    let mut figures = 0;
+    for (name, path) in shared.pages() {
+        browser.goto(&path);
+        assert_eq!(browser.run(UNEXPLAINED, json!([])), json!([]), "{name} has figures without an explanation");
+        figures += browser.count("main .figure") + browser.count("main th.number");
+    }
+    assert!(figures > 100, "{figures} figures");
+}
+
+#[test]
+fn a_traceback_has_the_source_around_each_frame() {
+    let shared = shared();
+    let browser = Browser::open(&shared.site.address);
+    browser.goto(&format!("/jobs/{}", shared.site.job(&shared.failed, "broken")));
+    let frames =
+        browser.run("return [...document.querySelectorAll('#failure mark')].map((one) => one.innerText)", json!([]));
+    let line = |index: usize| frames[index].as_str().unwrap_or_default().to_owned();
+    assert!(line(0).contains("    return inner(7)") && line(1).contains("    return value / 0"), "{frames}");
+    // the lines have the numbers that they have in the script, as the frames do
+    let text = browser.text("#failure");
+    assert!(text.contains("line 11, in broken") && line(0).contains("11  "), "{text}");
+    assert!(text.contains("print(\"about to divide\")") && text.contains("ZeroDivisionError"), "{text}");
+}
+
+#[test]
+fn the_settings_of_bue_serve_are_those_in_effect() {
+    let shared = shared();
+    let browser = Browser::open(&shared.site.address);
+    browser.goto("/settings");
+    let row = |name: &str| {
+        let rows = "return [...document.querySelectorAll('#settings tbody tr')].map((row) => row.innerText)";
+        let rows = browser.run(rows, json!([]));
+        let found =
+            rows.as_array().and_then(|rows| rows.iter().filter_map(|row| row.as_str()).find(|row| row.contains(name)));
+        found.unwrap_or_else(|| panic!("no {name} in {rows}")).to_owned()
+    };
+    for (name, value, source) in [
+        ("BUE_HUB_LISTEN", shared.site.address.as_str(), "-b"),
+        ("BUE_HUB_STORE", "sqlite:state/hub.db", "--data"),
+        ("BUE_BUCKET_STORE", "dir:state/blobs", "--data"),
+        ("BUE_KEEP", "7d", "bue serve"),
+    ] {
+        let row = row(name);
+        assert!(row.contains(value) && row.contains(source), "{row}");
+    }
+}

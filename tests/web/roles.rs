@@ -15,7 +15,7 @@ fn each_role_sees_the_buttons_that_it_may_press() {
     let (waiting, failed) = (site.invoke("waiting", &[]), site.invoke("broken", &[]));
     site.wait_for_state(&failed, "failed");
     let all_runs: &[&str] = &["Start a run", "Reset failed jobs…", "Cancel…", "Delete…"];
-    let ended: &[&str] = &["Reset", "Delete…", "Rerun"];
+    let ended: &[&str] = &["Reset", "Delete…", "Rerun", "Rerun with…"];
     let schedule: &[&str] = &["Run now", "Pause", "Remove…", "Start backfill"];
     site.bue(&["schedule", "add", "nightly", "--pipeline", "waiting", "--cron", "0 6 * * *"]);
     let cases: Vec<Case<'_>> = vec![

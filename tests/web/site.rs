@@ -234,7 +234,12 @@ impl Site {
 
     /// Starts a worker of a scope that no other one serves.
     pub(crate) fn add_worker(&mut self, scope: &str) {
-        let flags = ["worker", "-b", &self.address, "-s", scope, "--sandbox"];
+        self.add_worker_named(scope, "added");
+    }
+
+    /// The same with a name.
+    pub(crate) fn add_worker_named(&mut self, scope: &str, name: &str) {
+        let flags = ["worker", "-b", &self.address, "-s", scope, "--name", name, "--sandbox"];
         self.services.push(Service::start(self.folder.path(), &flags, " serves "));
     }
 

@@ -106,7 +106,17 @@ mod tests {
     fn lease(inputs: Vec<JobInput>) -> Lease {
         let run = "00000000-0000-0000-0000-000000000001".parse().expect("an id");
         let token = Token::unsealed(1);
-        Lease { job: JobId(1), run, token, attempt: 1, step: 0, inputs, env: None, count_by: None }
+        Lease {
+            job: JobId(1),
+            run,
+            token,
+            attempt: 1,
+            step: 0,
+            inputs,
+            env: None,
+            count_by: None,
+            recorded: Vec::new(),
+        }
     }
 
     /// Nothing is fetched to find this out: the sizes are part of the lease.

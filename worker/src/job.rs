@@ -23,8 +23,9 @@ use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::{InputBudget, check_code_size};
 use crate::job_log::JobLog;
 use crate::list_job::{ListError, run_list_job};
+use crate::list_report::{ListReport, ListReportError, PieceSender};
 use crate::live_log::LiveLogs;
-use crate::output::{ListWriter, Output, store_list};
+use crate::output::{Output, store_list};
 use crate::printed::PrintedOutput;
 use crate::rate_key::rate_key;
 use crate::reporter::QueuedReport;
@@ -45,6 +46,8 @@ pub(crate) struct JobRunner {
     pub(crate) secrets: Secrets,
     pub(crate) reports: mpsc::UnboundedSender<QueuedReport>,
     pub(crate) live_logs: LiveLogs,
+    /// `None` for a job that is run outside its run, of which nothing is reported.
+    pub(crate) pieces: Option<PieceSender>,
     pub(crate) printed: Arc<PrintedOutput>,
 }
 
@@ -107,6 +110,18 @@ impl From<ListError> for AttemptError {
             ListError::Failed(failure) => Self::Failed(failure),
             ListError::Fetch(error) => error.into(),
             ListError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ListReportError> for AttemptError {
+    fn from(error: ListReportError) -> Self {
+        match error {
+            ListReportError::Failed(failure) => Self::Failed(failure),
+            // a report under the lease changes nothing
+            ListReportError::LeaseLost => Self::Released("its lease has ended".to_owned()),
+            ListReportError::Fetch(error) => error.into(),
+            ListReportError::Store(error) => error.into(),
         }
     }
 }
@@ -260,21 +275,37 @@ impl JobRunner {
         Ok(Outcome::Keyed { key: rate_key(input.as_deref(), field) })
     }
 
-    /// Stores the elements that the step emits, and sends what it prints while somebody follows it, until it has finished.
+    /// Reports the elements that the step emits, and sends what it prints while somebody follows it, until it has finished.
     async fn follow(&self, mut running: Running, lease: &Lease, step: &LeasedStep) -> Result<Attempt, AttemptError> {
         let output = self.output(lease);
-        let mut list = ListWriter::default();
+        let mut list = ListReport::new(lease, step, output, self.pieces.as_ref());
         let mut log = JobLog::new(&self.live_logs, lease, step);
+        let mut is_held = false;
         loop {
+            if is_held && list.takes_more() {
+                running.acknowledge_items();
+                is_held = false;
+            }
             let event = tokio::select! {
-                event = running.next() => event,
+                event = running.next_unacknowledged() => event,
                 position = log.request() => {
                     running.request_lines(position);
                     continue;
                 }
+                progress = list.progress() => {
+                    progress?;
+                    continue;
+                }
             };
             match event.map_err(AttemptError::HostLost)? {
-                Event::Items { count, items } => list.push(count, items, output).await?,
+                Event::Items { count, items, early } => {
+                    // the step goes on while they are stored, unless it has to wait for rounds
+                    is_held = !list.lets_run_ahead();
+                    if !is_held {
+                        running.acknowledge_items();
+                    }
+                    list.push(count, items, early).await?;
+                }
                 Event::Lines { position, text, next } => log.send(position, text, next).await,
                 Event::Finished(finished) => {
                     log.finish(&finished.log).await;
@@ -317,14 +348,17 @@ impl JobRunner {
 
 async fn finish(
     finished: Finished,
-    list: ListWriter,
+    list: ListReport<'_>,
     step: &LeasedStep,
     output: Output<'_>,
 ) -> Result<Attempt, AttemptError> {
     let outcome = match finished.answer {
-        Answer::Completed { streamed: true, hints, .. } => Outcome::Completed { value: list.finish(), hints },
+        Answer::Completed { streamed: true, hints, .. } => Outcome::Completed { value: list.finish().await?, hints },
         Answer::Completed { value, hints, .. } => match &step.loop_text {
-            Some(loop_text) => store_list(&value, loop_text, hints, output).await?,
+            Some(loop_text) => {
+                list.expect_nothing()?;
+                store_list(&value, loop_text, hints, output).await?
+            }
             None => Outcome::Completed { value: output.store(value).await?, hints },
         },
         Answer::Pending { delay_ms, scope } => Outcome::Pending { delay_ms, scope },

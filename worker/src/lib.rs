@@ -13,6 +13,8 @@
 //!
 //! While somebody follows the log of a job, `job_log` gets what the step prints from its sandbox host, and `live_log` sends it to the hub.
 //!
+//! Elements that a step yields for a loop are reported while it runs (`list_report`), so that rounds of the loop start.
+//!
 //! A bucket that is away only delays jobs (`job_bucket`), and so does a hub.
 //!
 //! Requests to the hub are batched: what arrives while a request is in flight goes into the next one.
@@ -34,6 +36,7 @@ mod job_bucket;
 mod job_log;
 mod lease_loop;
 mod list_job;
+mod list_report;
 mod live_log;
 mod output;
 mod parameters;

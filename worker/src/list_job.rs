@@ -206,17 +206,18 @@ impl Built {
 }
 
 /// The elements of a list, of which one piece is in memory.
-struct Elements {
+#[derive(Debug)]
+pub(crate) struct Elements {
     chunks: VecDeque<Chunk>,
     items: VecDeque<Bytes>,
 }
 
 impl Elements {
-    fn new(chunks: Vec<Chunk>) -> Self {
+    pub(crate) fn new(chunks: Vec<Chunk>) -> Self {
         Self { chunks: chunks.into(), items: VecDeque::new() }
     }
 
-    async fn next(&mut self, output: Output<'_>) -> Result<Option<Bytes>, FetchError> {
+    pub(crate) async fn next(&mut self, output: Output<'_>) -> Result<Option<Bytes>, FetchError> {
         while self.items.is_empty() {
             let Some(chunk) = self.chunks.pop_front() else { return Ok(None) };
             self.items = output.fetch.elements(&chunk).await?.into();

@@ -60,6 +60,17 @@ impl ListWriter {
         ValueRef::List(self.chunks)
     }
 
+    /// Takes the chunks that have arrived. Those that follow are a new list.
+    pub(crate) fn take(&mut self) -> Vec<Chunk> {
+        self.inline_bytes = 0;
+        std::mem::take(&mut self.chunks)
+    }
+
+    /// Returns the number of chunks.
+    pub(crate) const fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Moves inline chunks to the bucket. Only those since the list outgrew its limit are inline: usually just the last one.
     async fn move_to_bucket(&mut self, output: Output<'_>) -> Result<(), ClientError> {
         for chunk in self.chunks.iter_mut().rev() {

@@ -128,7 +128,7 @@ async fn send(hub: &HubClient, worker: &str, reports: Vec<Report>) -> Result<(),
 }
 
 /// Whether sending it again would get the same answer. An expired certificate is renewed some day, and results are worth the wait.
-fn is_permanent(error: &ClientError) -> bool {
+pub(crate) fn is_permanent(error: &ClientError) -> bool {
     !error.is_transient() && !matches!(error, ClientError::Tls { .. })
 }
 

@@ -62,6 +62,7 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
         held_leases: Arc::new(HeldLeases::default()),
         reports,
         live_logs: LiveLogs::new().0,
+        pieces: None,
         printed: Arc::clone(&config.printed),
     };
     let (outcome, log) = runner.run_unreported(lease, step).await;

@@ -21,6 +21,9 @@ pub(crate) enum StepTask {
     Query(Query),
 }
 
+/// Batches of elements that make a small window full: a step is suspended only when it is a few batches ahead.
+const BATCHES_IN_WINDOW: u32 = 4;
+
 /// What was fetched for a job.
 pub(crate) struct FetchedStep {
     /// Empty for a compiled step.
@@ -46,6 +49,7 @@ impl StepTask {
         let limits = Limits {
             time: Duration::from_millis(step.timeout_ms),
             soft_time: step.soft_timeout_ms.map(Duration::from_millis),
+            batch_items: step.window.map_or(limits.batch_items, |window| (window / BATCHES_IN_WINDOW).max(1)),
             ..limits.clone()
         };
         let FetchedStep { bundle, packages, compiled, inputs } = fetched;

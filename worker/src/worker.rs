@@ -19,6 +19,7 @@ use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
 use crate::job_bucket::{JobBucket, OnOutage};
 use crate::lease_loop::LeaseLoop;
+use crate::list_report::PieceSender;
 use crate::live_log::LiveLogs;
 use crate::reporter;
 use crate::status::StatusSource;
@@ -81,6 +82,7 @@ async fn run_with(
         held_leases: Arc::clone(&held_leases),
         reports,
         live_logs: live_logs.clone(),
+        pieces: Some(PieceSender { worker: config.name.clone(), hub: Arc::clone(&hub) }),
         printed: Arc::clone(&config.printed),
     });
     let reporter = tokio::spawn(reporter::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases), queue));

@@ -11,39 +11,17 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bue_bench::{Database, HubProcess, Samples, StoreKind, completed, lease_request, report, single_job, table};
+use bue_bench::{Database, HubProcess, Samples, StoreKind, StoreSize, fill, table, with_leases};
 use bue_client::HubClient;
-use bue_model::bulk::{BulkRequest, RunFilter};
-use bue_model::param::{Allowed, Param, ParamKind};
-use bue_model::pipeline::Publication;
-use bue_model::wire::{JobQuery, LeaseBatch, ReportBatch, ResultCursor};
-use bue_model::{
-    BlobHash, BlobRef, Call, CallIndex, Failure, FailureKind, JobNode, JobState, Node, NodeId, Outcome, Plan, RunId,
-    StepIndex,
-};
-use futures_util::future::{join, try_join_all};
+use bue_model::wire::{JobQuery, ResultCursor};
+use bue_model::{JobState, RunId};
 use uuid::Uuid;
 
 /// Requests of each list.
 const REQUESTS: usize = 100;
-/// Connections that lease and report.
-const CONNECTIONS: usize = 4;
-/// Jobs that one of them leases at a time.
-const BATCH: u32 = 16;
-/// Jobs that are leased and reported together while the store is filled.
-const FILL_BATCH: u32 = 1_000;
-
-/// The size of the store.
-#[derive(Clone, Copy)]
-struct Size {
-    runs: u32,
-    jobs_per_run: u32,
-    seconds: u64,
-}
 
 /// What was measured on one store.
 struct Measurement {
@@ -54,19 +32,16 @@ struct Measurement {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let arguments: Vec<u32> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let number = |index: usize, default| arguments.get(index).copied().unwrap_or(default).max(1);
-    let runs = number(0, 10_000);
-    let size = Size { runs, jobs_per_run: (number(1, 1_000_000) / runs).max(1), seconds: number(2, 20).into() };
+    let (size, seconds) = StoreSize::from_arguments(20)?;
     let database = Database::start();
     for (name, store) in [("SQLite", StoreKind::Sqlite), ("PostgreSQL", StoreKind::Postgres(database.create().await))] {
         eprintln!("{name}");
-        print(name, size, &measure(size, &store).await?);
+        print(name, size, &measure(size, seconds, &store).await?);
     }
     Ok(())
 }
 
-fn print(name: &str, size: Size, measurement: &Measurement) {
+fn print(name: &str, size: StoreSize, measurement: &Measurement) {
     let ms = |duration: Duration| format!("{:.1}", duration.as_secs_f64() * 1_000.0);
     let mut figures = table(&["request", "p50 ms", "p99 ms"]);
     for (list, samples) in &measurement.lists {
@@ -80,92 +55,20 @@ fn print(name: &str, size: Size, measurement: &Measurement) {
     println!("p99 of leases beside lists / alone: {ratio:.2}");
 }
 
-async fn measure(size: Size, store: &StoreKind) -> Result<Measurement> {
+async fn measure(size: StoreSize, seconds: Duration, store: &StoreKind) -> Result<Measurement> {
     let hub = HubProcess::start(store)?;
     let client = hub.client()?;
     let begin = Instant::now();
     fill(size, &client).await?;
     eprintln!("filled in {:.0} s", begin.elapsed().as_secs_f64());
     let alone = with_leases(&client, async {
-        tokio::time::sleep(Duration::from_secs(size.seconds)).await;
+        tokio::time::sleep(seconds).await;
         Ok(())
     })
     .await?
     .1;
     let (lists, beside) = with_leases(&client, all_lists(&client)).await?;
     Ok(Measurement { lists, alone, beside })
-}
-
-/// Starts the runs, and ends some of them.
-async fn fill(size: Size, client: &HubClient) -> Result<()> {
-    client.publish("p", &publication(size.jobs_per_run)).await?;
-    let per_request = (100_000 / size.jobs_per_run).clamp(1, 1_000);
-    let all: Vec<String> = (0..size.runs).map(|number| format!(r#"{{"params": {{"n": {number}}}}}"#)).collect();
-    for part in all.chunks(per_request as usize) {
-        client.invoke_batch("p", format!(r#"{{"runs": [{}]}}"#, part.join(","))).await?;
-    }
-    // the oldest jobs first, so that whole runs end
-    end_jobs(client, size.runs / 10 * size.jobs_per_run, &|_| completed()).await?;
-    end_jobs(client, size.runs / 20 * size.jobs_per_run, &failed).await?;
-    let third = (size.runs / 10..size.runs / 5).map(|number| (size.runs - number).to_string());
-    for n in third {
-        let params = [("n".to_owned(), n)].into();
-        let filter = RunFilter { params, ..RunFilter::default() };
-        client.cancel_runs(&BulkRequest { filter, ..BulkRequest::default() }).await?;
-    }
-    Ok(())
-}
-
-/// Leases this many jobs, and reports an outcome for each.
-async fn end_jobs(client: &HubClient, jobs: u32, outcome: &impl Fn(u64) -> Outcome) -> Result<()> {
-    let mut left = jobs;
-    while left > 0 {
-        let leased = client.lease(&lease_request("fill", left.min(FILL_BATCH), 0)).await?;
-        let count = u32::try_from(leased.leases.len())?;
-        ensure!(count > 0, "there are no more jobs");
-        send(client, "fill", &leased, outcome).await?;
-        left = left.saturating_sub(count);
-    }
-    Ok(())
-}
-
-async fn send(client: &HubClient, worker: &str, leased: &LeaseBatch, outcome: &impl Fn(u64) -> Outcome) -> Result<()> {
-    let reports = leased.leases.iter().map(|lease| report(lease, outcome(lease.job.0))).collect();
-    client.report(&ReportBatch { worker: worker.to_owned(), reports }).await?;
-    Ok(())
-}
-
-/// A failure, one of thirty kinds, with numbers in its message.
-fn failed(job: u64) -> Outcome {
-    let message = format!("kind {}: row {job} is bad", char::from(b'a' + u8::try_from(job % 26).unwrap_or(0)));
-    Outcome::Failed(Failure::new(FailureKind::Raised, message))
-}
-
-/// Does some work while other connections lease and report. Returns its result, and how long the leases took.
-async fn with_leases<T>(client: &HubClient, work: impl Future<Output = Result<T>>) -> Result<(T, Samples)> {
-    let stop = AtomicBool::new(false);
-    let workers = try_join_all((0..CONNECTIONS).map(|index| lease_until(client, index, &stop)));
-    let work = async {
-        let result = work.await;
-        stop.store(true, Ordering::Relaxed);
-        result
-    };
-    let (result, leases) = join(work, workers).await;
-    let mut all = Samples::default();
-    leases?.into_iter().for_each(|samples| all.append(samples));
-    Ok((result?, all))
-}
-
-async fn lease_until(client: &HubClient, index: usize, stop: &AtomicBool) -> Result<Samples> {
-    let (worker, mut samples) = (format!("w{index}"), Samples::default());
-    while !stop.load(Ordering::Relaxed) {
-        let sent_at = Instant::now();
-        let leased = client.lease(&lease_request(&worker, BATCH, 0)).await?;
-        samples.push(sent_at.elapsed());
-        ensure!(!leased.leases.is_empty(), "all jobs have ended; choose more jobs, or fewer seconds");
-        send(client, &worker, &leased, &|_| completed()).await?;
-    }
-    Ok(samples)
 }
 
 /// Requests each list again and again.
@@ -225,23 +128,4 @@ async fn deep_position(client: &HubClient) -> Result<String> {
     }
     ensure!(!position.is_empty(), "there are too few runs for a second page");
     Ok(position)
-}
-
-/// A pipeline with a parameter, and a step that is called this many times.
-fn publication(jobs: u32) -> Publication {
-    let n = Param { name: "n".to_owned(), kind: ParamKind::Int, default: None, allowed: Allowed::All, line: 1 };
-    let calls = (0..jobs).map(|index| Call {
-        line: index + 1,
-        name: None,
-        first: NodeId(index),
-        last: NodeId(index),
-        nested: false,
-    });
-    let nodes = (0..jobs).map(|index| {
-        let (id, call) = (NodeId(index), CallIndex(index));
-        Node::Job(JobNode { id, step: StepIndex(0), call, inputs: Vec::new() })
-    });
-    let plan = Plan { params: vec![n], calls: calls.collect(), nodes: nodes.collect(), ..single_job(1).plan };
-    let code = vec![BlobRef { hash: BlobHash([7; 32]), len: 1 }];
-    Publication { upload: RunId(Uuid::from_u128(1)), script: "p.bue".to_owned(), plan, code }
 }

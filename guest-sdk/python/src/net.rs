@@ -60,7 +60,8 @@ mod _bue_net {
     use bue_model::net::{Body, Completion, Operation, Request, Response, TlsSession, TlsSettings};
     use bytes::Bytes;
 
-    use crate::request_head::{BodyLen, Head, is_framing, plain_value};
+use crate::request_head::{BodyLen, Head, is_framing, plain_value};
+    use crate::value::stream::send_waiting;
     use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyListRef, PyStr, PyUtf8StrRef};
     use rustpython_vm::convert::ToPyObject;
     use rustpython_vm::function::{ArgBytesLike, ArgIntoFloat, OptionalArg};
@@ -243,7 +244,11 @@ mod _bue_net {
         vm: &VirtualMachine,
     ) -> PyResult<Vec<PyObjectRef>> {
         let tickets = vm.extract_elements_with(&tickets, |ticket| u64::try_from_object(vm, ticket))?;
-        let completions: Completions = host::request(&HostRequest::Wait { tickets, timeout_ms: timeout_ms(timeout) })
+        let timeout_ms = timeout_ms(timeout);
+        if timeout_ms != Some(0) {
+            send_waiting();
+        }
+        let completions: Completions = host::request(&HostRequest::Wait { tickets, timeout_ms })
             .ok_or_else(|| bad_reply(vm))?;
         Ok(completions.into_iter().map(|(ticket, completion)| completed_operation(ticket, completion, vm)).collect())
     }

@@ -20,7 +20,7 @@ impl Host for SandboxHost {
 
     fn emit(&mut self, batch: RowBatch) {
         let len = batch.rows.len();
-        notify(&HostRequest::Emit { count: batch.count, items: batch.rows }, len);
+        notify(&HostRequest::Emit { count: batch.count, items: batch.rows, early: false }, len);
     }
 
     fn append_rows(&mut self, rows: &[u8]) {

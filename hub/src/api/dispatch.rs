@@ -13,7 +13,7 @@ use crate::api::events::event_stream;
 use crate::api::hub::Hub;
 use crate::api::job_reads;
 use crate::api::leases;
-use crate::api::lists::{Errors, list_errors, list_jobs, list_runs};
+use crate::api::lists::{Errors, list_errors, list_jobs, list_runs, list_workers};
 use crate::api::log_stream::follow_run;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
@@ -113,14 +113,15 @@ pub(crate) async fn dispatch(
         }
         Operation::RunSchedule => audited(request(body), schedules::run).await,
         Operation::Backfill => audited(request(body), schedules::backfill).await,
-        Operation::ListWorkers => json(&hub.workers.views(hub.now())),
+        Operation::ListWorkers => json(&list_workers(hub)),
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,
         Operation::ReportOutcomes => leases::report_outcomes(hub, head, body, context).await,
+        Operation::RecordPiece => leases::record_piece(hub, head, body, context).await,
         Operation::ReceiveLogs => leases::receive_logs(hub, head, body, context).await,
         Operation::StreamEvents => {
-            let changes = store.notifications().subscribe_runs();
-            Ok(event_stream(changes, hub.closing.subscribe(), hub.metrics.event_listener()))
+            let run = query_parameter(head.uri.query(), "run")?;
+            Ok(event_stream(hub, run, hub.metrics.event_listener()))
         }
         Operation::GetInfo => {
             let scopes = context.principal.as_ref().map(|principal| principal.scopes().to_vec()).unwrap_or_default();

@@ -8,14 +8,17 @@ use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::api::backfills::Backfills;
+use crate::api::bundles::Bundles;
 use crate::api::hub_counts::HubCounts;
 use crate::api::hub_metrics::HubMetrics;
 use crate::api::log_watches::LogWatches;
 use crate::api::progress::RunProgress;
+use crate::api::run_changes::RunChanges;
 use crate::api::workers::Workers;
 use crate::auth::access::Access;
 use crate::auth::lease_seal::LeaseSealer;
 use crate::auth::session::SessionSealer;
+use crate::bundle_reader::BundleReader;
 use crate::clock::{Clock, SharedSimulation, Simulation, system_clock};
 use crate::error::HubError;
 use crate::http::log_rate_limiter::LogRateLimiter;
@@ -42,6 +45,8 @@ pub struct Hub {
     pub(crate) backfills: Backfills,
     pub(super) counts: HubCounts,
     pub(super) metrics: HubMetrics,
+    pub(super) run_changes: RunChanges,
+    pub(super) bundles: Bundles,
     pub(crate) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
     pub(crate) closing: watch::Sender<bool>,
@@ -88,6 +93,8 @@ impl Hub {
             backfills: Backfills::default(),
             counts: HubCounts::default(),
             metrics,
+            run_changes: RunChanges::default(),
+            bundles: Bundles::default(),
             request_metrics,
             closing,
             clock,
@@ -126,6 +133,12 @@ impl Hub {
     #[must_use]
     pub fn with_bucket(self, bucket: Option<String>) -> Self {
         Self { bucket, ..self }
+    }
+
+    /// Sets what reads the code of steps, so that tracebacks on pages can show it.
+    #[must_use]
+    pub fn with_bundles(self, reader: Arc<dyn BundleReader>) -> Self {
+        Self { bundles: Bundles::new(reader), ..self }
     }
 
     /// Tells people these settings, on a page for those who may cancel runs.

@@ -1,7 +1,11 @@
 //! Results, arguments and logs: as messages for our own programs, and as JSON or text for clients that accept it.
 
+use std::sync::Arc;
+
 use bue_model::wire::{CONTENT_TYPE, FailedJob, JobView, LeaseBatch, ResultCursor, ResultPage};
-use bue_model::{ArgumentSummary, CallState, Failure, JobId, JobState, Round, RoundCounts, RunId, RunState, ValueRef};
+use bue_model::{
+    ArgumentSummary, Bundle, CallState, Failure, JobId, JobState, Round, RoundCounts, RunId, RunState, ValueRef,
+};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -11,23 +15,23 @@ use crate::api::json_values::{JsonText, ValueForm, blob_json};
 use crate::api::log_stream::follow_job;
 use crate::api::log_watches::Follower;
 use crate::error::HubError;
-use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
+use crate::http::reply::{Body, ErrorReply, Refusals, json, postcard, typed};
 use crate::http::request::{accepts, query_flag, query_parameter};
 use crate::store::JobResult;
 
 /// A page of results.
 #[derive(Debug, Serialize)]
 pub(crate) struct ResultsJson {
-    run: RunId,
-    state: RunState,
-    results: Vec<CallJson>,
-    failed: Vec<FailedJson>,
-    next: Option<String>,
+    pub(crate) run: RunId,
+    pub(crate) state: RunState,
+    pub(crate) results: Vec<CallJson>,
+    pub(crate) failed: Vec<FailedJson>,
+    pub(crate) next: Option<String>,
 }
 
 /// The result of a call statement, or the part of it that is on a page.
 #[derive(Debug, Serialize)]
-struct CallJson {
+pub(crate) struct CallJson {
     /// The number of call statements before it.
     call: u32,
     line: u32,
@@ -41,8 +45,9 @@ struct CallJson {
     first_round: u64,
 }
 
+/// A job that failed finally.
 #[derive(Debug, Serialize)]
-struct FailedJson {
+pub(crate) struct FailedJson {
     job: JobId,
     step: String,
     line: u32,
@@ -115,18 +120,26 @@ pub(crate) async fn results_as_json(hub: &Hub, query: Option<&str>, run: RunId) 
 }
 
 async fn result_page(hub: &Hub, query: Option<&str>, run: RunId) -> Result<(ResultPage, ResultCursor), ErrorReply> {
-    let after: Option<String> = query_parameter(query, "after")?;
-    let (call, round) = (query_parameter(query, "call")?, query_parameter(query, "round")?);
-    let cursor = match (after, call, round) {
-        (Some(after), None, None) => read_cursor(&after)?,
-        (Some(_), _, _) => {
-            let message = "`after` names a call and a round, so `call` and `round` cannot be there too";
-            return Err(ErrorReply::bad_request(message, "send `after` alone, with the `next` of the page before"));
-        }
-        (None, call, round) => ResultCursor { call: call.unwrap_or(0), round: round.unwrap_or(0) },
-    };
+    let cursor = result_cursor(query)?;
     let page = hub.store.results(run, cursor).await?.ok_or(HubError::RunNotFound(run))?;
     Ok((page, cursor))
+}
+
+fn result_cursor(query: Option<&str>) -> Result<ResultCursor, ErrorReply> {
+    let mut refusals = Refusals::default();
+    let after: Option<String> = refusals.keep(query_parameter(query, "after"));
+    let call = refusals.keep(query_parameter(query, "call"));
+    let round = refusals.keep(query_parameter(query, "round"));
+    refusals.finish()?;
+    match (after, call, round) {
+        (Some(after), None, None) => read_cursor(&after),
+        (Some(_), _, _) => {
+            let message = "`after` names a call and a round, so `call` and `round` cannot be there too";
+            let hint = "send `after` alone, with the `next` of the page before";
+            Err(ErrorReply::bad_request(message, hint).about("after"))
+        }
+        (None, call, round) => Ok(ResultCursor { call: call.unwrap_or(0), round: round.unwrap_or(0) }),
+    }
 }
 
 /// Returns the result of a job.
@@ -141,6 +154,13 @@ pub(crate) async fn inputs(hub: &Hub, query: Option<&str>, job: JobId) -> Result
     let form = value_form(query)?;
     let task = hub.store.task(job).await?.ok_or(HubError::JobNotFound(job))?;
     converted(move || inputs_json(form, &task)).await
+}
+
+/// Returns the code of a job's step. `None` if the hub cannot read it, or the job is not ready.
+pub(crate) async fn code_of(hub: &Hub, job: JobId) -> Option<Arc<Bundle>> {
+    // a traceback is readable without it, so that an error is no reason to show nothing
+    let task = hub.store.task(job).await.ok().flatten()?;
+    hub.bundles.get(task.steps.first()?.code).await
 }
 
 /// Returns the log of a job's last attempt, or follows the job.
@@ -176,7 +196,8 @@ fn value_form(query: Option<&str>) -> Result<ValueForm, ErrorReply> {
         None | Some("json") => Ok(ValueForm::Json),
         Some("cbor") => Ok(ValueForm::Cbor),
         Some(_) => {
-            Err(ErrorReply::bad_request("`values`: there are `json` and `cbor`", "send one of them, or leave it out"))
+            let message = "`values`: there are `json` and `cbor`";
+            Err(ErrorReply::bad_request(message, "send one of them, or leave it out").about("values"))
         }
     }
 }
@@ -188,7 +209,7 @@ fn read_cursor(text: &str) -> Result<ResultCursor, ErrorReply> {
     cursor.ok_or_else(|| {
         let shown: String = text.chars().take(100).collect();
         let hint = "leave it out to begin with the first result";
-        ErrorReply::bad_request(format!("`after`: `{shown}` is not the `next` of an earlier page"), hint)
+        ErrorReply::bad_request(format!("`after`: `{shown}` is not the `next` of an earlier page"), hint).about("after")
     })
 }
 

@@ -1,8 +1,10 @@
-//! What workers request and send: leases, heartbeats, reports, and lines that are followed. Tokens leave the hub sealed for their worker. A heartbeat or report whose
+//! What workers request and send: leases, heartbeats, reports, pieces of lists, and lines that are followed. Tokens leave the hub sealed for their worker. A heartbeat or report whose
 //! seal is wrong is answered as one of a lost lease, and does not reach the store. Answers say whose lines are followed.
 
 use bue_model::log::LogBatch;
-use bue_model::wire::{Heartbeat, HeartbeatAnswer, LeaseRequest, MAX_MESSAGE, ReportBatch, Verdict};
+use bue_model::wire::{
+    Heartbeat, HeartbeatAnswer, LeaseRequest, ListPiece, MAX_MESSAGE, PieceVerdict, ReportBatch, Verdict,
+};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response};
@@ -11,7 +13,7 @@ use hyper::body::Incoming;
 use crate::api::chosen_scopes;
 use crate::api::hub::Hub;
 use crate::api::hub_metrics::outcome_labels;
-use crate::api::long_poll::wait_for_leases;
+use crate::api::long_poll::{wait_for_leases, wait_for_room};
 use crate::auth::access::Principal;
 use crate::auth::lease_seal::LeaseSealer;
 use crate::error::HubError;
@@ -25,6 +27,8 @@ const MAX_LEASE_REQUEST: usize = 64 * 1024;
 const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
 /// Bytes of reports beyond which their requests take turns.
 const LARGE_REPORTS: usize = 1024 * 1024;
+/// Bytes of a piece of a list, most of whose elements are in the bucket.
+const MAX_PIECE: usize = 4 * 1024 * 1024;
 /// Bytes of lines that a worker sends at once.
 const MAX_LOG_BATCH: usize = 8 * 1024 * 1024;
 
@@ -43,6 +47,10 @@ pub(super) async fn lease(
     let mut batch = wait_for_leases(hub, request).await?;
     for lease in &mut batch.leases {
         lease.token = sealer.seal(context.principal.as_ref(), lease.job, lease.token);
+    }
+    // in simulated time, a job would sleep on while a piece is on its way, and time would pass it
+    if hub.simulation.is_some() {
+        batch.steps.iter_mut().for_each(|step| step.reports_pieces = false);
     }
     batch.log_watches = hub.log_watches.current();
     postcard(&batch)
@@ -109,6 +117,25 @@ pub(super) async fn report_outcomes(
     let verdicts: Vec<Verdict> = is_genuine.into_iter().filter_map(verdict).collect();
     hub.metrics.record_outcomes(&outcomes, &verdicts);
     postcard(&verdicts)
+}
+
+/// Records a piece of the list of a job that was leased to the sender. If the window of a loop is full, waits for room.
+pub(super) async fn record_piece(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    context: &RequestContext<'_>,
+) -> Result<Response<Body>, ErrorReply> {
+    let mut piece: ListPiece = decode_postcard(&head.headers, &read_body(body, MAX_PIECE).await?)?;
+    let sealer = hub.sealer().await?;
+    match sealer.open(context.principal.as_ref(), piece.job, piece.token) {
+        Some(opened) => piece.token = opened,
+        None => {
+            hub.log_forged(&piece.worker, 1);
+            return postcard(&PieceVerdict::LeaseLost);
+        }
+    }
+    postcard(&wait_for_room(hub, piece).await?)
 }
 
 /// Passes on what jobs print that the sender has leases of. The answer says what is followed, as that of a heartbeat does.

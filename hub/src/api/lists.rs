@@ -2,7 +2,7 @@
 
 use bue_model::RunId;
 use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
-use bue_model::wire::{JobPage, JobQuery, RunPage};
+use bue_model::wire::{JobPage, JobQuery, JobView, RunPage, RunView, WorkerView};
 use http::StatusCode;
 
 use crate::api::filters::{FilterReader, MAX_PAGE, RunFields};
@@ -33,6 +33,11 @@ pub(crate) async fn list_runs(hub: &Hub, query: Option<&str>) -> Result<RunPage,
     Ok(RunPage { runs, next: list.next.map(|next| next.to_string()) })
 }
 
+/// Returns a run with its steps. `None` if there is no such run.
+pub(crate) async fn find_run(hub: &Hub, run: RunId) -> Result<Option<RunView>, ErrorReply> {
+    Ok(hub.store.run(run).await?.map(|view| complete_view(hub, view)))
+}
+
 /// Returns the runs whose ids begin with some digits.
 async fn list_by_id(
     hub: &Hub,
@@ -58,6 +63,16 @@ pub(crate) async fn list_jobs(hub: &Hub, query: Option<&str>, run: RunId) -> Res
 /// Returns a page of the jobs of a run.
 pub(crate) async fn list_jobs_of(hub: &Hub, run: RunId, query: JobQuery) -> Result<JobPage, ErrorReply> {
     Ok(hub.store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
+}
+
+/// Returns jobs that workers hold, of all runs: those whose leases end last, in the order of their numbers.
+pub(crate) async fn list_running_jobs(hub: &Hub, limit: u32) -> Result<Vec<JobView>, ErrorReply> {
+    Ok(hub.store.running_jobs(limit).await?)
+}
+
+/// Returns the workers that asked for jobs in the last minute, by name.
+pub(crate) fn list_workers(hub: &Hub) -> Vec<WorkerView> {
+    hub.workers.views(hub.now())
 }
 
 /// Failed jobs one by one, or in groups.

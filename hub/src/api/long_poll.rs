@@ -5,7 +5,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use bue_model::schedule::BackfillProgress;
-use bue_model::wire::{LeaseBatch, LeaseRequest, RunView};
+use bue_model::wire::{LeaseBatch, LeaseRequest, ListPiece, PieceVerdict, RunView};
 use bue_model::{RunId, RunState};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -24,6 +24,9 @@ pub(super) const MAX_WAIT_MS: u64 = 60_000;
 
 /// The least time between two looks at a backfill: the changes of all runs are a reason to look.
 const BACKFILL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The least time between two looks at the window of a loop: each change of its run is a reason to look.
+const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Returns a run; with `seen` in the query, as soon as its version is larger or `wait_ms` have passed.
 pub(crate) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> Result<RunView, ErrorReply> {
@@ -87,6 +90,32 @@ pub(super) async fn wait_for_backfill(
             // an error means that notifications were missed
             let _ = changes.recv().await;
             sleep(BACKFILL_INTERVAL).await;
+        };
+        tokio::select! {
+            biased;
+            () = look_again => {}
+            () = sleep_until(deadline) => {}
+            _ = closing.changed() => {}
+        }
+    }
+}
+
+/// Records a piece of a list. Returns as soon as the windows of its loops have room, or this time has passed.
+pub(super) async fn wait_for_room(hub: &Hub, mut piece: ListPiece) -> Result<PieceVerdict, HubError> {
+    let deadline = deadline_in(piece.wait_ms);
+    let mut changes = hub.store.notifications().subscribe_runs();
+    let mut closing = hub.closing.subscribe();
+    loop {
+        let verdict = hub.store.record_piece(hub.now(), piece.clone()).await?;
+        if verdict != PieceVerdict::WindowFull || Instant::now() >= deadline || *closing.borrow() {
+            return Ok(verdict);
+        }
+        // it is recorded; from now on it is a question
+        piece.first += piece.chunks.drain(..).map(|chunk| u64::from(chunk.count)).sum::<u64>();
+        let _poll = hub.metrics.long_poll();
+        let look_again = async {
+            next_change(&mut changes, piece.run).await;
+            sleep(ROOM_INTERVAL).await;
         };
         tokio::select! {
             biased;

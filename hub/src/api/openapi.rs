@@ -397,7 +397,11 @@ impl Documented for Operation {
             Self::Heartbeat => message("extends leases"),
             Self::ReceiveLogs => message("receives what jobs print that somebody follows"),
             Self::ReportOutcomes => message("reports the outcomes of jobs"),
-            Self::StreamEvents => OperationDoc::new("streams the ids of runs that change", Content::Events, &[]),
+            Self::RecordPiece => message("receives elements of the list of a running job"),
+            Self::StreamEvents => OperationDoc {
+                query: const { &[parameter("run", "only changes of this run", ParameterKind::RunId)] },
+                ..OperationDoc::new("streams the ids of runs that change", Content::Events, &[400])
+            },
             Self::GetInfo => OperationDoc::new("describes the hub", Content::Json("Info"), &[]),
             Self::NewWebCode => OperationDoc::new(
                 "makes a link that opens the dashboard as the sender, once and within a minute",

@@ -46,7 +46,12 @@ pub(crate) async fn list(hub: &Hub) -> Result<Vec<PipelineSummary>, ErrorReply> 
 
 /// Returns a pipeline with its versions and its latest runs.
 pub(crate) async fn get(hub: &Hub, name: &str) -> Result<PipelineView, ErrorReply> {
-    Ok(hub.store.pipeline(name.to_owned()).await?.ok_or_else(|| HubError::PipelineNotFound(name.to_owned()))?)
+    find(hub, name).await?.ok_or_else(|| HubError::PipelineNotFound(name.to_owned()).into())
+}
+
+/// Returns a pipeline as [`get`] does. `None` if there is none of this name.
+pub(crate) async fn find(hub: &Hub, name: &str) -> Result<Option<PipelineView>, ErrorReply> {
+    Ok(hub.store.pipeline(name.to_owned()).await?)
 }
 
 /// Removes a pipeline.

@@ -17,7 +17,7 @@ use crate::api::hub::Hub;
 use crate::api::long_poll::wait_for_backfill;
 use crate::api::pipelines::{idempotency_key, json_text};
 use crate::error::HubError;
-use crate::http::reply::{ErrorReply, json};
+use crate::http::reply::{ErrorReply, Refusals, json};
 use crate::http::request::query_parameter;
 use crate::schedules::MAX_PAGE;
 use crate::schedules::backfill::Backfill;
@@ -38,14 +38,17 @@ pub(crate) struct ScheduleRuns {
 
 /// Returns a page of the schedules.
 pub(crate) async fn list(hub: &Hub, query: Option<&str>) -> Result<SchedulePage, ErrorReply> {
-    let after = query_parameter(query, "after")?.unwrap_or_default();
-    Ok(hub.store.schedules(after, page_limit(query)?).await?)
+    let mut refusals = Refusals::default();
+    let after = refusals.keep(query_parameter(query, "after")).unwrap_or_default();
+    let limit = refusals.keep(page_limit(query));
+    refusals.finish()?;
+    Ok(hub.store.schedules(after, limit).await?)
 }
 
 /// Returns the largest number of entries of a page.
 fn page_limit(query: Option<&str>) -> Result<u32, ErrorReply> {
     match query_parameter(query, "limit")? {
-        Some(0) => Err(ErrorReply::bad_request("`limit` is 0", "send a number from 1, or leave it out")),
+        Some(0) => Err(ErrorReply::bad_request("`limit` is 0", "send a number from 1, or leave it out").about("limit")),
         limit => Ok(limit.unwrap_or(MAX_PAGE)),
     }
 }

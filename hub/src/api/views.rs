@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::api::hub::Hub;
 use crate::api::workers::Workers;
 use crate::error::HubError;
-use crate::http::reply::ErrorReply;
+use crate::http::reply::{ErrorReply, Refusals};
 use crate::http::request::{query_flag, query_parameter};
 
 /// The largest number of jobs on a page.
@@ -53,23 +53,38 @@ pub(super) fn parse_prefix(text: &str) -> Result<RangeInclusive<RunId>, ErrorRep
     let bounds = is_length_valid.then(|| bound("0").zip(bound("f"))).flatten();
     let (first, last) = bounds.ok_or_else(|| {
         let message = format!("`{text}` is not the beginning of a run's id");
-        ErrorReply::bad_request(message, "send 4 to 32 hexadecimal digits, with or without hyphens")
+        ErrorReply::bad_request(message, "send 4 to 32 hexadecimal digits, with or without hyphens").about("id")
     })?;
     Ok(first..=last)
 }
 
 /// Reads the query of a list of jobs.
 pub(super) fn job_query(query: Option<&str>) -> Result<JobQuery, ErrorReply> {
-    let state = query_parameter::<String>(query, "state")?.map(|name| parse_state(&name)).transpose()?;
-    let limit: u32 = query_parameter(query, "limit")?.unwrap_or(DEFAULT_JOBS);
-    if limit == 0 {
-        return Err(HubError::BadRequest("the limit is at least 1".to_owned()).into());
+    let mut refusals = Refusals::default();
+    let state =
+        query_parameter::<String>(query, "state").and_then(|name| name.map(|name| parse_state(&name)).transpose());
+    let rounds =
+        query_parameter::<String>(query, "round").and_then(|text| text.map(|text| parse_rounds(&text)).transpose());
+    let query = JobQuery {
+        state: refusals.keep(state),
+        rounds: refusals.keep(rounds).unwrap_or_default(),
+        limit: refusals.keep(job_limit(query)),
+        after: refusals.keep(query_parameter(query, "after")).map(JobId),
+        digests: refusals.keep(query_flag(query, "digests")),
+        step: refusals.keep(query_parameter(query, "step")),
+    };
+    refusals.finish()?;
+    Ok(query)
+}
+
+fn job_limit(query: Option<&str>) -> Result<u32, ErrorReply> {
+    match query_parameter::<u32>(query, "limit")?.unwrap_or(DEFAULT_JOBS) {
+        0 => {
+            Err(ErrorReply::bad_request("the limit is at least 1", "send a number from 1, or leave it out")
+                .about("limit"))
+        }
+        limit => Ok(limit.min(MAX_JOBS)),
     }
-    let after = query_parameter(query, "after")?.map(JobId);
-    let digests = query_flag(query, "digests")?;
-    let rounds = query_parameter::<String>(query, "round")?.map(|text| parse_rounds(&text)).transpose()?;
-    let (step, rounds) = (query_parameter(query, "step")?, rounds.unwrap_or_default());
-    Ok(JobQuery { step, state, rounds, after, limit: limit.min(MAX_JOBS), digests })
 }
 
 /// Parses `3`, or `3.17` for a round of a loop inside a round.
@@ -78,14 +93,14 @@ fn parse_rounds(text: &str) -> Result<Vec<u64>, ErrorReply> {
     rounds.filter(|rounds| rounds.len() <= MAX_DEPTH).ok_or_else(|| {
         let shown: String = text.chars().take(100).collect();
         let hint = "send the number of a round from 1, as the jobs in the list have it; 3.17 is round 17 of a loop inside round 3";
-        ErrorReply::bad_request(format!("`round`: `{shown}` is not a round"), hint)
+        ErrorReply::bad_request(format!("`round`: `{shown}` is not a round"), hint).about("round")
     })
 }
 
 fn parse_state(name: &str) -> Result<JobState, ErrorReply> {
     JobState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
         let names = JobState::ALL.map(JobState::name).join(", ");
-        ErrorReply::bad_request(format!("`{name}` is not a state of jobs; those are {names}"), "")
+        ErrorReply::bad_request(format!("`{name}` is not a state of jobs; those are {names}"), "").about("state")
     })
 }
 

@@ -32,7 +32,7 @@ use crate::auth::role::Permission;
 use crate::clock::{Clock, system_clock};
 use crate::http::openapi::document::document;
 use crate::http::openapi::operation_doc::Documented;
-use crate::http::reply::{Body, ErrorReply, empty, json, postcard, typed};
+use crate::http::reply::{Body, ErrorReply, Refusals, empty, json, postcard, typed};
 use crate::http::request::{
     BodyReader, check_length, decode_postcard, expect_known_parameters, parse_parameter, query_parameter, read_body,
 };
@@ -212,8 +212,12 @@ async fn put_blob(
 /// Returns a page of the named values.
 async fn list_keys(bucket: &Bucket, head: &Parts) -> Result<Response<Body>, ErrorReply> {
     let query = head.uri.query();
-    let text = |name| Ok::<_, ErrorReply>(query_parameter::<String>(query, name)?.unwrap_or_default());
-    let query = KeyQuery::new(text("prefix")?, text("after")?, query_parameter::<u32>(query, "limit")?)?;
+    let mut refusals = Refusals::default();
+    let mut text = |name| refusals.keep(query_parameter::<String>(query, name)).unwrap_or_default();
+    let (prefix, after) = (text("prefix"), text("after"));
+    let limit = refusals.keep(query_parameter::<u32>(query, "limit"));
+    refusals.finish()?;
+    let query = KeyQuery::new(prefix, after, limit)?;
     json(&bucket.blobs.keys(bucket.now(), &query).await?)
 }
 
@@ -277,7 +281,7 @@ async fn put_key(bucket: &Bucket, head: &Parts, key: &Key, body: Incoming) -> Re
         // a client that means an upload would otherwise replace the value by its empty body
         if query_parameter::<u32>(head.uri.query(), "parts")?.is_some() {
             let hint = "write `upload`, or leave `parts` out and send the value as the body";
-            return Err(ErrorReply::bad_request("`parts` is given, but no `upload`", hint));
+            return Err(ErrorReply::bad_request("`parts` is given, but no `upload`", hint).about("parts"));
         }
         check_length(&body, MAX_BLOB)?;
         let upload = receive(blobs.upload_key(key, expires_at).await?, body, MAX_BLOB).await?;
@@ -309,7 +313,7 @@ async fn put_part(
     body: Incoming,
 ) -> Result<Response<Body>, ErrorReply> {
     let Some(part @ 0..MAX_PARTS) = query_parameter::<u32>(head.uri.query(), "part")? else {
-        return Err(ErrorReply::bad_request("`part` is missing or too large", "number the parts from 0"));
+        return Err(ErrorReply::bad_request("`part` is missing or too large", "number the parts from 0").about("part"));
     };
     check_length(&body, MAX_PART)?;
     let (blobs, key) = (&bucket.blobs, Key::part(upload, part));
@@ -324,7 +328,8 @@ fn expect_parts(head: &Parts) -> Result<u32, ErrorReply> {
     match query_parameter::<u32>(head.uri.query(), "parts")? {
         Some(parts @ 1..=MAX_PARTS) => Ok(parts),
         _ => {
-            Err(ErrorReply::bad_request("`parts` is missing, 0 or too large", "write the number of the upload's parts"))
+            let hint = "write the number of the upload's parts";
+            Err(ErrorReply::bad_request("`parts` is missing, 0 or too large", hint).about("parts"))
         }
     }
 }
@@ -336,7 +341,8 @@ fn expiry_time(bucket: &Bucket, head: &Parts) -> Result<Option<Timestamp>, Error
         Some(seconds) => Err(ErrorReply::bad_request(
             format!("a key cannot expire after {seconds} seconds"),
             "write ?expires_s= and a number from 1 on; leave it out for a key that does not expire",
-        )),
+        )
+        .about("expires_s")),
         None => Ok(None),
     }
 }

@@ -12,6 +12,7 @@ use futures_util::stream::{StreamExt, TryStreamExt, iter};
 use super::blob_store::{BlobStore, NEVER};
 use super::object_name::Key;
 use crate::error::HubError;
+use crate::http::reply::ErrorReply;
 
 /// The largest number of values on a page.
 pub(super) const MAX_PAGE: u32 = 1_000;
@@ -33,16 +34,19 @@ pub(super) struct KeyQuery {
 
 impl KeyQuery {
     /// Checks the texts of a query, which are parts of names.
-    pub(super) fn new(prefix: String, after: String, limit: Option<u32>) -> Result<Self, HubError> {
+    pub(super) fn new(prefix: String, after: String, limit: Option<u32>) -> Result<Self, ErrorReply> {
         for (parameter, text) in [("prefix", &prefix), ("after", &after)] {
             if text.len() > MAX_VALUE_NAME || text.contains(char::is_control) {
                 let reason = "it has more than 1024 bytes or a control character, and no name has that";
-                return Err(HubError::BadRequest(format!("`{parameter}`: {reason}")));
+                return Err(ErrorReply::bad_request(format!("`{parameter}`: {reason}"), "").about(parameter));
             }
         }
         match limit.unwrap_or(PAGE) {
             limit @ 1..=MAX_PAGE => Ok(Self { prefix, after, limit }),
-            limit => Err(HubError::BadRequest(format!("`limit` is {limit}; write a number from 1 to {MAX_PAGE}"))),
+            limit => {
+                let message = format!("`limit` is {limit}; write a number from 1 to {MAX_PAGE}");
+                Err(ErrorReply::bad_request(message, "").about("limit"))
+            }
         }
     }
 }

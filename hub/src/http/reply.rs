@@ -53,6 +53,12 @@ impl ErrorReply {
         Self { fields, ..self }
     }
 
+    /// Says that one field, or one parameter of the query, is what is wrong.
+    pub(crate) fn about(self, field: &str) -> Self {
+        let fields = vec![FieldError { field: field.to_owned(), message: self.message.clone() }];
+        Self { fields, ..self }
+    }
+
     pub(crate) fn with_message(self, message: String) -> Self {
         Self { message, ..self }
     }
@@ -95,6 +101,34 @@ impl ErrorReply {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// Collects what is wrong with the parameters of a request, so that the reply names all of them and not only the first.
+#[derive(Default)]
+pub(crate) struct Refusals(Vec<ErrorReply>);
+
+impl Refusals {
+    /// Returns what was read, or a default that stands for what was refused.
+    pub(crate) fn keep<T: Default>(&mut self, read: Result<T, ErrorReply>) -> T {
+        read.unwrap_or_else(|refusal| {
+            self.0.push(refusal);
+            T::default()
+        })
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// One reply for all refusals, with the status, the code and the hint of the first.
+    pub(crate) fn finish(self) -> Result<(), ErrorReply> {
+        let mut refusals = self.0.into_iter();
+        let Some(mut reply) = refusals.next() else { return Ok(()) };
+        for other in refusals {
+            reply.message = format!("{}; {}", reply.message, other.message);
+            reply.fields.extend(other.fields);
+        }
+        Err(reply)
     }
 }
 

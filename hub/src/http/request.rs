@@ -14,13 +14,16 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::HubError;
 use crate::http::openapi::operation_doc::QueryParameter;
-use crate::http::reply::ErrorReply;
+use crate::http::reply::{ErrorReply, Refusals};
 
 /// Time in which [`MIN_PROGRESS`] bytes of a body must arrive.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of progress. Together with the timeout that is one kilobyte a second: slower than any line in use, and too slow to
 /// keep a connection for.
 const MIN_PROGRESS: u64 = 32 * 1024;
+
+/// The largest number of unknown parameters that a reply names.
+const MAX_REFUSED: usize = 20;
 
 /// A request's body: as it arrives, or whole if the hub itself made the request, from a form of its pages.
 #[derive(Debug)]
@@ -161,15 +164,24 @@ fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
 /// Refuses a query with a parameter that the route does not have: a filter that is misspelt must not return everything.
 pub(crate) fn expect_known_parameters(query: Option<&str>, known: &[QueryParameter]) -> Result<(), ErrorReply> {
     let is_known = |key: &str| known.iter().any(|parameter| parameter.has_name(key));
-    let Some((unknown, _)) = query_pairs(query).find(|(key, _)| !is_known(key)) else { return Ok(()) };
     let names: Vec<String> = known.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
-    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let message = format!("this route has no parameter `{unknown}`; its parameters: {known}");
-    Err(ErrorReply::new(StatusCode::BAD_REQUEST, "unknown_parameter", message, "leave it out, or correct its name"))
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let mut refusals = Refusals::default();
+    for (unknown, _) in query_pairs(query).filter(|(key, _)| !is_known(key)).take(MAX_REFUSED) {
+        let message = format!("this route has no parameter `{unknown}`; its parameters: {names}");
+        let hint = "leave it out, or correct its name";
+        let refusal = ErrorReply::new(StatusCode::BAD_REQUEST, "unknown_parameter", message, hint).about(unknown);
+        refusals.keep::<()>(Err(refusal));
+    }
+    refusals.finish()
 }
 
 /// Returns a parameter of the query, percent-decoded; `None` if it is absent.
 pub(crate) fn query_parameter<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, ErrorReply> {
+    read_parameter(query, name).map_err(|refusal| refusal.about(name))
+}
+
+fn read_parameter<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, ErrorReply> {
     let mut values = query_pairs(query).filter(|(key, _)| *key == name);
     let Some((_, value)) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -185,7 +197,10 @@ pub(crate) fn query_flag(query: Option<&str>, name: &str) -> Result<bool, ErrorR
     match query_parameter::<u8>(query, name)? {
         None | Some(0) => Ok(false),
         Some(1) => Ok(true),
-        Some(_) => Err(ErrorReply::bad_request(format!("`{name}` is neither 0 nor 1"), "send 1, or leave it out")),
+        Some(_) => {
+            let message = format!("`{name}` is neither 0 nor 1");
+            Err(ErrorReply::bad_request(message, "send 1, or leave it out").about(name))
+        }
     }
 }
 
@@ -200,6 +215,7 @@ fn decoded(text: &str, name: &str) -> Result<String, ErrorReply> {
             format!("`{name}` cannot be decoded"),
             "write it in UTF-8, percent-encoded where needed",
         )
+        .about(name)
     })?;
     Ok(decoded.into_owned())
 }

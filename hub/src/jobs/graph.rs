@@ -19,7 +19,9 @@
 use std::collections::BTreeSet;
 
 use bue_model::job::INLINE_LIMIT;
-use bue_model::plan::{Call, Capability, Finally, ForEach, Input, Node, PLAN_VERSION, Plan, Settings, Source, Step};
+use bue_model::plan::{
+    Call, Capability, Finally, ForEach, Input, MAX_WINDOW, Node, PLAN_VERSION, Plan, Settings, Source, Step,
+};
 use bue_model::sql_table::MAX_TABLE_BYTES;
 use bue_model::{BlobRef, CallIndex, Language, ListOperation, NodeId, StepIndex};
 
@@ -111,6 +113,8 @@ pub(crate) struct GraphLoop {
     pub(crate) over: Option<NodeId>,
     pub(crate) body: BlockIndex,
     pub(crate) gather: Option<NodeId>,
+    /// How many of its rounds may be unfinished.
+    pub(crate) window: Option<u32>,
     /// The loop variable's name.
     pub(crate) variable: String,
     /// The line of the `for`.
@@ -220,6 +224,13 @@ impl Graph {
         let by = self.job(job.listed_by?)?;
         let line = self.calls.get(by.call.get()).map_or(0, |call| call.line);
         Some(format!("{} (line {line})", self.step_of(by)?.name))
+    }
+
+    /// Returns the loops that run over the list of a job.
+    pub(crate) fn loops_over(&self, source: NodeId) -> impl Iterator<Item = (NodeId, &GraphLoop)> {
+        let children = self.node(source).map_or(&[][..], |node| &node.children);
+        let loops = children.iter().filter_map(|child| Some((*child, self.fan_out(*child)?)));
+        loops.filter(move |(_, fan_out)| fan_out.over == Some(source))
     }
 
     /// Returns whether a job is an operation on lists.
@@ -575,10 +586,13 @@ impl Flattener {
         if fan_out.variable.len() > MAX_NAME {
             return Err(PlanError::LongName { limit: MAX_NAME });
         }
+        if fan_out.window.is_some_and(|window| !(1..=MAX_WINDOW).contains(&window)) {
+            return Err(PlanError::BadWindow { node: fan_out.id, limit: MAX_WINDOW });
+        }
         let body = self.add_block(Some(fan_out.id), fan_out.body, depth + 1)?;
         let text = format!("for {} in … (line {})", fan_out.variable, fan_out.line);
-        let ForEach { over, gather, variable, line, .. } = fan_out;
-        Ok(NodeKind::Loop(GraphLoop { over: Some(over), body, gather, variable, line, text }))
+        let ForEach { over, gather, window, variable, line, .. } = fan_out;
+        Ok(NodeKind::Loop(GraphLoop { over: Some(over), body, gather, window, variable, line, text }))
     }
 
     /// There is one at most, at the top level. A body without jobs would have no end of its own.
@@ -590,7 +604,8 @@ impl Flattener {
         self.finally = Some(id);
         let body = self.add_block(Some(id), body, depth + 1)?;
         let text = format!("finally (line {line})");
-        Ok(NodeKind::Loop(GraphLoop { over: None, body, gather: None, variable: "run".to_owned(), line, text }))
+        let variable = "run".to_owned();
+        Ok(NodeKind::Loop(GraphLoop { over: None, body, gather: None, window: None, variable, line, text }))
     }
 
     fn check_job(&mut self, id: NodeId, step: StepIndex, call: CallIndex, inputs: usize) -> Result<(), PlanError> {

@@ -16,6 +16,9 @@ pub(crate) const ROUND_BATCH: i64 = 1_000;
 /// Rows of the rounds that are instantiated together, where the body is long.
 pub(crate) const ROUND_BATCH_ROWS: i64 = 4_000;
 
+/// Parts in which a small window is filled again.
+pub(crate) const WINDOW_PARTS: i64 = 10;
+
 /// The end of all ids: far below where sums of ids could overflow, and far above what any number of loops takes.
 pub(crate) const MAX_ID: i64 = 1 << 62;
 
@@ -81,8 +84,12 @@ pub(crate) struct FanOut {
     pub(crate) first: i64,
     /// Ids that a round takes.
     pub(crate) stride: i64,
-    /// Rounds.
+    /// Rounds. While the source runs, those of the elements that it has yielded so far.
     pub(crate) count: i64,
+    /// Whether the source still runs, or has to run again, so that there may be more rounds.
+    pub(crate) streams: bool,
+    /// Rounds that may be live at one time, whatever their length.
+    pub(crate) max_live: i64,
     /// Rounds that are instantiated.
     pub(crate) expanded: i64,
     /// Rounds in which nothing is open.
@@ -119,12 +126,18 @@ impl FanOut {
 
     /// Returns how many rounds may be live at one time.
     fn window(&self) -> i64 {
-        (WINDOW_ROWS / self.stride.max(1)).clamp(1, WINDOW)
+        (WINDOW_ROWS / self.stride.max(1)).clamp(1, WINDOW).min(self.max_live.max(1))
     }
 
-    /// Returns how many rounds may be instantiated together.
+    /// Returns whether so many rounds have not ended that the source is to wait. Only a `!window` makes it wait.
+    pub(crate) fn is_window_full(&self, window: Option<u32>) -> bool {
+        window.is_some_and(|window| self.count - self.settled >= i64::from(window))
+    }
+
+    /// Returns how many rounds may be instantiated together. Of a small window, a part of it, so that it never runs empty.
     fn round_batch(&self) -> i64 {
-        (ROUND_BATCH_ROWS / self.stride.max(1)).clamp(1, ROUND_BATCH)
+        let part_of_window = (self.window() / WINDOW_PARTS).max(1);
+        (ROUND_BATCH_ROWS / self.stride.max(1)).clamp(1, ROUND_BATCH).min(part_of_window)
     }
 
     /// Returns whether there are rounds to instantiate and the window has room for a whole batch of them.

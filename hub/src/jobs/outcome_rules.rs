@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::plan::Settings;
 use bue_model::text::truncate_bytes;
-use bue_model::{ArgumentSummary, Failure, FailureKind, NodeId, StepIndex, ValueRef};
+use bue_model::wire::ListPiece;
+use bue_model::{ArgumentSummary, Chunk, Failure, FailureKind, NodeId, StepIndex, ValueRef};
 use bytes::Bytes;
 
 use crate::error::HubError;
@@ -22,7 +23,7 @@ const MAX_FAILURE_TEXT: usize = 64 * 1024;
 const MAX_SHOWN_SCOPE: usize = 100;
 
 /// Elements of a list that a loop runs over. Ids are allocated for all of its rounds at once.
-const MAX_ELEMENTS: u64 = 100_000_000;
+pub(crate) const MAX_ELEMENTS: i64 = 100_000_000;
 
 /// Checks a result. A worker that breaks these rules would make the hub store what it must not.
 pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hints) -> Result<(), Failure> {
@@ -37,10 +38,7 @@ pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hin
             }
         }
         ValueRef::List(chunks) => {
-            let elements: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-            if elements > MAX_ELEMENTS {
-                return refuse(format!("the list has {elements} elements; a loop runs over at most {MAX_ELEMENTS}"));
-            }
+            check_length(elements_of(chunks))?;
         }
     }
     if let Some(scope) = &hints.scope {
@@ -52,6 +50,46 @@ pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hin
         }
         _ => Ok(()),
     }
+}
+
+/// Checks the length of a list that a loop runs over.
+pub(crate) fn check_length(elements: i64) -> Result<(), Failure> {
+    match elements > MAX_ELEMENTS {
+        true => {
+            let message = format!("the list has {elements} elements; a loop runs over at most {MAX_ELEMENTS}");
+            Err(Failure::new(FailureKind::BadResult, message))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Returns the number of elements of chunks.
+pub(crate) fn elements_of(chunks: &[Chunk]) -> i64 {
+    chunks.iter().fold(0, |sum: i64, chunk| sum.saturating_add(chunk.count.into()))
+}
+
+/// Checks a piece of a list. A worker that breaks this rule would make the hub store what it must not.
+pub(crate) fn check_piece(piece: &ListPiece) -> Result<(), HubError> {
+    let is_too_long = |chunk: &Chunk| matches!(&*chunk.value, ValueRef::Inline(bytes) if bytes.len() > INLINE_LIMIT);
+    match piece.chunks.iter().any(is_too_long) {
+        true => Err(HubError::BadRequest(format!("a chunk has more than {INLINE_LIMIT} inline bytes"))),
+        false => Ok(()),
+    }
+}
+
+/// Returns whether elements of a job may be reported before it ends: a loop runs over them. Not in a rerun, which compares whole lists.
+pub(crate) fn streams(run: &Run, node: NodeId) -> bool {
+    is_looped(run, node) && run.original.is_none()
+}
+
+/// The failure of a job that sets something for rounds of which some have started.
+pub(crate) fn late_hints(recorded: i64) -> Failure {
+    let message = format!(
+        "it ended with an `env` or a scope for what follows, but its loop had started already: {recorded} elements were handed \
+         over while it ran. Return `Result(data=…, env=…)` with a list or a generator as the data instead: its rounds start when the \
+         step has ended"
+    );
+    Failure::new(FailureKind::BadResult, message)
 }
 
 /// Returns whether a loop runs over a job's result.

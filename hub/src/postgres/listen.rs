@@ -17,7 +17,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::notify_queue::WORKERS;
 use super::state::PostgresState;
 use crate::error::HubError;
-use crate::jobs::instance::{ROUND_BATCH, ROUND_BATCH_ROWS, WINDOW, WINDOW_ROWS};
+use crate::jobs::instance::{ROUND_BATCH, ROUND_BATCH_ROWS, WINDOW, WINDOW_PARTS, WINDOW_ROWS};
 use crate::jobs::leasing::expiry::select_expiring;
 use crate::jobs::state::state_code;
 use crate::notifications::WorkerNews;
@@ -170,12 +170,15 @@ async fn grow_some(state: &PostgresState) -> Result<usize, HubError> {
     let sql = concat!(
         "SELECT fanout.id FROM fanout JOIN job ON job.id = fanout.id AND job.state = ",
         state_code!(Expanding),
-        " WHERE expanded < count AND expanded - settled <= least($1, greatest(1, $2 / greatest(stride, 1)))
-             - least($3, greatest(1, $4 / greatest(stride, 1)))
+        " CROSS JOIN LATERAL
+             (SELECT least($1, greatest(1, $2 / greatest(stride, 1)), greatest(1, max_live)) AS live) AS allowed
+         WHERE expanded < count AND expanded - settled
+             <= live - least($3, greatest(1, $4 / greatest(stride, 1)), greatest(1, live / $5))
          LIMIT 64"
     );
     let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, &[&WINDOW, &WINDOW_ROWS, &ROUND_BATCH, &ROUND_BATCH_ROWS]).await?;
+    let rows =
+        client.query(&statement, &[&WINDOW, &WINDOW_ROWS, &ROUND_BATCH, &ROUND_BATCH_ROWS, &WINDOW_PARTS]).await?;
     drop(client);
     for row in &rows {
         state.grow(row.try_get(0)?).await?;

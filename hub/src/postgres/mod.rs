@@ -38,8 +38,8 @@ use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
-    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ListPiece,
+    PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use tokio::sync::mpsc::{Sender, channel};
@@ -218,6 +218,11 @@ impl JobStore for PostgresStore {
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>> {
         let now = self.state.set_now(now);
         self.answer(self.state.complete(&self.reports, now, batch))
+    }
+
+    fn record_piece(&self, now: Timestamp, piece: ListPiece) -> StoreFuture<'_, PieceVerdict> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.record_piece(now, &piece).await })
     }
 
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {

@@ -1,6 +1,6 @@
 //! Requests that change runs and jobs through a change set.
 
-use bue_model::wire::Changed;
+use bue_model::wire::{Changed, ListPiece, PieceVerdict};
 use bue_model::{JobId, RunId, RunState};
 use deadpool_postgres::Transaction;
 
@@ -28,6 +28,11 @@ impl PostgresState {
     /// Returns the key of a run that a user named.
     pub(super) async fn expect_run(&self, run: RunId) -> Result<i64, HubError> {
         retry_transient!(self.run_key(run))?.ok_or(HubError::RunNotFound(run))
+    }
+
+    /// Records a piece of a list.
+    pub(super) async fn record_piece(&self, now: i64, piece: &ListPiece) -> Result<PieceVerdict, HubError> {
+        retry_transient!(self.change_jobs(now, &[row_id(piece.job)], &|changes| changes.record_piece(piece)))
     }
 
     /// Cancels a job's call, and what depends on it.

@@ -18,7 +18,7 @@ use crate::jobs::views::row_query::{RowQuery, SqlParam};
 macro_rules! select_fan_outs {
     ($condition:literal) => {
         concat!(
-            "SELECT id, run, node, outside, source, first, stride, count, expanded, settled, failed FROM fanout WHERE ",
+            "SELECT id, run, node, outside, source, first, stride, count, expanded, settled, failed, streams, max_live FROM fanout WHERE ",
             $condition
         )
     };
@@ -93,6 +93,8 @@ pub(super) fn fan_out_row(row: &Row) -> Result<FanOut, HubError> {
         expanded: row.try_get(8)?,
         settled: row.try_get(9)?,
         failed: row.try_get(10)?,
+        streams: row.try_get(11)?,
+        max_live: row.try_get(12)?,
     })
 }
 

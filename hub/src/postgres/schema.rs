@@ -17,7 +17,7 @@ use crate::jobs::param_index::stored_param_rows;
 use crate::pipelines::with_values;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -346,6 +346,11 @@ UPDATE invocation SET state = run.state FROM run WHERE run.key = invocation.run;
 CREATE INDEX invocation_state ON invocation (pipeline, state, created_at, run);
 ALTER TABLE history ADD COLUMN delayed BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN handed_back BIGINT NOT NULL DEFAULT 0;
+";
+/// Loops that run while their source does, and windows of loops.
+const V13: &str = "
+ALTER TABLE fanout ADD COLUMN streams BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE fanout ADD COLUMN max_live BIGINT NOT NULL DEFAULT 50000;
 ";
 /// The layout whose new columns are filled in by code.
 const LISTS_LAYOUT: i64 = 10;

@@ -347,10 +347,13 @@ async fn write_fan_outs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result
         expanded: INT8 = row.expanded,
         settled: INT8 = row.settled,
         failed: INT8 = row.failed,
+        streams: BOOL = row.streams,
+        max_live: INT8 = row.max_live,
     });
     let sql = format!(
         "INSERT INTO fanout ({}) SELECT * FROM {} ON CONFLICT (id) DO UPDATE
-             SET count = excluded.count, expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed",
+             SET count = excluded.count, expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed,
+                 streams = excluded.streams",
         new.names(),
         new.table()
     );

@@ -43,8 +43,8 @@ use bue_model::history::{HistorySample, HistoryView};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
-    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ListPiece,
+    PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::config::DbConfig;
@@ -223,6 +223,10 @@ impl JobStore for SqliteStore {
 
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>> {
         self.writer.transact(Some(now), move |tx| tx.complete(&batch.reports))
+    }
+
+    fn record_piece(&self, now: Timestamp, piece: ListPiece) -> StoreFuture<'_, PieceVerdict> {
+        self.writer.transact(Some(now), move |tx| tx.record_piece(&piece))
     }
 
     #[expect(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bue_model::text::truncate_bytes;
-use bue_model::wire::{Changed, Report, Submission, Verdict};
+use bue_model::wire::{Changed, ListPiece, PieceVerdict, Report, Submission, Verdict};
 use bue_model::{JobId, RunId, RunState, StepIndex};
 use rusqlite::{OptionalExtension, params};
 
@@ -108,6 +108,11 @@ impl WriteTx<'_> {
             self.state.extensions.forget(row_id(report.job), signed(report.token.number));
         }
         Ok(verdicts)
+    }
+
+    /// Records a piece of a list.
+    pub(super) fn record_piece(&mut self, piece: &ListPiece) -> Result<PieceVerdict, HubError> {
+        self.change_jobs(&[row_id(piece.job)], |changes| changes.record_piece(piece))
     }
 
     /// Cancels a job's call, and what depends on it.

@@ -20,7 +20,7 @@ use crate::pipelines::with_values;
 macro_rules! select_fan_outs {
     ($condition:literal) => {
         concat!(
-            "SELECT id, run, node, outer, source, first, stride, count, expanded, settled, failed FROM fanout WHERE ",
+            "SELECT id, run, node, outer, source, first, stride, count, expanded, settled, failed, streams, max_live FROM fanout WHERE ",
             $condition
         )
     };
@@ -118,5 +118,7 @@ pub(super) fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
         expanded: row.get(8)?,
         settled: row.get(9)?,
         failed: row.get(10)?,
+        streams: row.get(11)?,
+        max_live: row.get(12)?,
     })
 }

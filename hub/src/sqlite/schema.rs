@@ -17,7 +17,7 @@ use crate::jobs::param_index::stored_param_rows;
 use crate::pipelines::with_values;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, V13];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -361,6 +361,11 @@ UPDATE invocation SET state = (SELECT state FROM run WHERE key = invocation.run)
 CREATE INDEX invocation_state ON invocation (pipeline, state, created_at, run);
 ALTER TABLE history ADD COLUMN delayed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN handed_back INTEGER NOT NULL DEFAULT 0;
+";
+/// Loops that run while their source does, and windows of loops.
+const V13: &str = "
+ALTER TABLE fanout ADD COLUMN streams INTEGER NOT NULL DEFAULT 0;      -- whether there may be more rounds
+ALTER TABLE fanout ADD COLUMN max_live INTEGER NOT NULL DEFAULT 50000;  -- rounds that may be live at one time
 ";
 /// The layout whose new columns are filled in by code.
 const LISTS_LAYOUT: i64 = 10;

@@ -218,7 +218,7 @@ impl WriteTx<'_> {
         insert_rows!(
             self.db,
             "INSERT" "fanout" " ON CONFLICT (id) DO UPDATE SET count = excluded.count, expanded = excluded.expanded,
-                 settled = excluded.settled, failed = excluded.failed",
+                 settled = excluded.settled, failed = excluded.failed, streams = excluded.streams",
             for row in changes.fan_outs.values(),
             {
                 id: row.id,
@@ -232,6 +232,8 @@ impl WriteTx<'_> {
                 expanded: row.expanded,
                 settled: row.settled,
                 failed: row.failed,
+                streams: row.streams,
+                max_live: row.max_live,
             }
         );
         Ok(())

@@ -6,7 +6,7 @@ use bue_model::wire::RunView;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use maud::html;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::api::change::ChangeRequest;
 use crate::api::dispatch::expect_pipeline;
@@ -21,7 +21,7 @@ use crate::web::changing::{Changing, changed, page_of_run};
 use crate::web::form::Form;
 use crate::web::layout::{Page, Section};
 use crate::web::links::see_other;
-use crate::web::pages::{errors_reset, new_run, runs_change, schedule_actions};
+use crate::web::pages::{errors_reset, new_run, rerun, runs_change, schedule_actions};
 use crate::web::parts::badges::{counts_of, run_badge, summary};
 use crate::web::parts::forms::{Confirmation, confirmation};
 use crate::web::parts::texts::{counted, text};
@@ -54,7 +54,7 @@ pub(super) async fn act(visit: &Visit, action: Action, id: &str, body: Incoming)
     match action {
         Action::StartRun => return start_run(visit, &form).await,
         Action::ChangeRuns => return runs_change::change(visit, &form).await,
-        Action::RerunRun => return rerun(visit, id, &form).await,
+        Action::RerunRun => return rerun_run(visit, id, &form).await,
         Action::ResetErrors => return errors_reset::reset(visit, &form).await,
         Action::RemoveSchedule if !form.flag("confirmed") => return schedule_actions::confirm_removal(visit, id).await,
         Action::RunSchedule => return schedule_actions::run(visit, id).await,
@@ -101,13 +101,20 @@ async fn start_run(visit: &Visit, form: &Form) -> Result<Response<Body>, ErrorRe
     }
 }
 
-/// Runs a run again, from a step on, or what is not there yet.
-async fn rerun(visit: &Visit, id: &str, form: &Form) -> Result<Response<Body>, ErrorReply> {
+/// Runs a run again, with other values of parameters, from a step on, or what is not there yet.
+async fn rerun_run(visit: &Visit, id: &str, form: &Form) -> Result<Response<Body>, ErrorReply> {
     expect_pipeline(&visit.hub, visit.principal.as_ref(), Operation::RerunRun, id).await?;
-    let from = form.text("from");
-    let body = if from.is_empty() { json!({}) } else { json!({ "from": [from] }) };
-    let (_, location) = changed(visit, id, &body, |request| Box::pin(reruns::rerun(request))).await?;
-    Ok(see_other(&page_of_run(location.as_deref()), StatusCode::SEE_OTHER))
+    let body = match rerun::request(visit, id, form).await? {
+        Ok(body) => body,
+        Err(problems) => return rerun::again(visit, id, form, &problems).await,
+    };
+    match changed(visit, id, &body, |request| Box::pin(reruns::rerun(request))).await {
+        Ok((_, location)) => Ok(see_other(&page_of_run(location.as_deref()), StatusCode::SEE_OTHER)),
+        Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            rerun::again(visit, id, form, error.fields()).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Shows what cancelling or deleting a run would change.

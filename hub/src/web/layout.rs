@@ -164,8 +164,11 @@ impl Page {
                     script type="module" src=(module_path()) {}
                 }
                 body {
-                    a.skip href="#main" { "Skip to content" }
-                    @if !self.is_bounce { (self.frame(visit)) }
+                    @if visit.is_refresh { (self.main()) }
+                    @else {
+                        a.skip href="#main" { "Skip to content" }
+                        @if !self.is_bounce { (self.frame(visit)) }
+                    }
                 }
             }
         }
@@ -178,16 +181,22 @@ impl Page {
                 div #banner .banner role="status" hidden {
                     strong { "The hub does not answer." } " This is what it said last; the page will go on by itself."
                 }
-                main #main tabindex="-1" {
-                    @if !self.trail.is_empty() {
-                        nav.trail aria-label="Position" {
-                            @for (label, path) in &self.trail { a href=(path) { (visible(label)) } span aria-hidden="true" { "/" } }
-                        }
-                    }
-                    header.heading { h1 { (text(&self.title)) } div.tools { (self.tools) } }
-                    (self.body)
-                }
+                (self.main())
                 (keys_help())
+            }
+        }
+    }
+
+    fn main(&self) -> Markup {
+        html! {
+            main #main tabindex="-1" {
+                @if !self.trail.is_empty() {
+                    nav.trail aria-label="Position" {
+                        @for (label, path) in &self.trail { a href=(path) { (visible(label)) } span aria-hidden="true" { "/" } }
+                    }
+                }
+                header.heading { h1 { (text(&self.title)) } div.tools { (self.tools) } }
+                (self.body)
             }
         }
     }

@@ -26,6 +26,7 @@ mod login;
 mod login_limiter;
 mod pages;
 mod parts;
+mod refreshes;
 pub(crate) mod respond;
 pub(crate) mod routes;
 mod theme;

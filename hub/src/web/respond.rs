@@ -21,6 +21,7 @@ use crate::web::links::{see_other, with_query};
 use crate::web::login::{log_in, log_out, login_form};
 use crate::web::login_limiter::LoginLimiter;
 use crate::web::pages;
+use crate::web::refreshes::{RefreshKey, Refreshes};
 use crate::web::routes::{PAGES, PageOperation};
 use crate::web::theme::set_theme;
 use crate::web::visit::Visit;
@@ -37,11 +38,12 @@ const API_PATHS: [&str; 5] = ["/v1", "/metrics", "/openapi.json", "/healthz", "/
 pub(crate) struct Dashboard {
     hub: Hub,
     limiter: Arc<LoginLimiter>,
+    refreshes: Arc<Refreshes>,
 }
 
 impl Dashboard {
     pub(crate) fn new(hub: Hub) -> Self {
-        Self { hub, limiter: Arc::default() }
+        Self { hub, limiter: Arc::default(), refreshes: Arc::default() }
     }
 
     pub(crate) fn hub(&self) -> &Hub {
@@ -81,60 +83,69 @@ impl Dashboard {
         let route = match_route(PAGES, &self.hub.access, head, context)?;
         // public pages, such as that of the login, know the visitor, too
         let principal = context.principal.clone().or(session);
-        let visit = Visit::new(&self.hub, head, principal);
-        self.call(&route, visit, body).await
+        let mut visit = Visit::new(&self.hub, head, principal);
+        let Some(key) = RefreshKey::of(&visit).filter(|_| route.operation.is_live()) else {
+            return self.call(&route, &visit, body).await;
+        };
+        let render = async {
+            // it may have waited for its turn
+            visit.now = self.hub.now();
+            self.call(&route, &visit, body).await
+        };
+        self.refreshes.answer(key, render).await
     }
 
     async fn call(
         &self,
         route: &RouteMatch<'_, PageOperation>,
-        visit: Visit,
+        visit: &Visit,
         body: Incoming,
     ) -> Result<Response<Body>, ErrorReply> {
         use PageOperation as Op;
         let (id, other) = (route.parameter(), route.second_parameter());
         let page = match route.operation {
-            Op::Overview => pages::overview::page(&visit).await?,
-            Op::Activity => pages::activity::page(&visit).await?,
-            Op::Runs => pages::runs::page(&visit).await?,
-            Op::NewRun => pages::new_run::page(&visit).await?,
-            Op::Run => pages::run::page(&visit, id).await?,
-            Op::Diff => pages::diff::page(&visit, id, other).await?,
-            Op::Job => pages::job::page(&visit, id).await?,
-            Op::Errors => pages::errors::page(&visit).await?,
-            Op::ConfirmErrorReset => pages::errors_reset::page(&visit).await?,
-            Op::Pipelines => pages::pipelines::page(&visit).await?,
-            Op::Pipeline => pages::pipeline::page(&visit, id).await?,
-            Op::Schedules => pages::schedules::page(&visit).await?,
-            Op::Schedule => pages::schedule::page(&visit, id).await?,
-            Op::Workers => pages::workers::page(&visit).await?,
-            Op::Settings => pages::settings::page(&visit).await?,
-            Op::LoginForm => return login_form(&visit, &self.limiter).await,
-            Op::Login => return log_in(&visit, &self.limiter, body).await,
-            Op::Logout => return log_out(&visit).await,
+            Op::Overview => pages::overview::page(visit).await?,
+            Op::Activity => pages::activity::page(visit).await?,
+            Op::Runs => pages::runs::page(visit).await?,
+            Op::NewRun => pages::new_run::page(visit).await?,
+            Op::Run => pages::run::page(visit, id).await?,
+            Op::RerunForm => pages::rerun::page(visit, id).await?,
+            Op::Diff => pages::diff::page(visit, id, other).await?,
+            Op::Job => pages::job::page(visit, id).await?,
+            Op::Errors => pages::errors::page(visit).await?,
+            Op::ConfirmErrorReset => pages::errors_reset::page(visit).await?,
+            Op::Pipelines => pages::pipelines::page(visit).await?,
+            Op::Pipeline => pages::pipeline::page(visit, id).await?,
+            Op::Schedules => pages::schedules::page(visit).await?,
+            Op::Schedule => pages::schedule::page(visit, id).await?,
+            Op::Workers => pages::workers::page(visit).await?,
+            Op::Settings => pages::settings::page(visit).await?,
+            Op::LoginForm => return login_form(visit, &self.limiter).await,
+            Op::Login => return log_in(visit, &self.limiter, body).await,
+            Op::Logout => return log_out(visit).await,
             Op::SetTheme => return set_theme(&visit.head.headers, body).await,
             Op::Asset => return asset(id, &visit.head.headers),
-            Op::RunResultsJson => return pages::downloads::results_json(&visit, id).await,
-            Op::RunResultsCsv => return pages::downloads::results_csv(&visit, id).await,
-            Op::JobResultJson => return pages::downloads::job_result(&visit, id).await,
-            Op::JobInputsJson => return pages::downloads::job_inputs(&visit, id).await,
-            Op::StartRun => return act(&visit, Action::StartRun, "", body).await,
-            Op::ChangeRuns => return act(&visit, Action::ChangeRuns, "", body).await,
-            Op::CancelRun => return act(&visit, Action::CancelRun, id, body).await,
-            Op::ResetRun => return act(&visit, Action::ResetRun, id, body).await,
-            Op::DeleteRun => return act(&visit, Action::DeleteRun, id, body).await,
-            Op::RerunRun => return act(&visit, Action::RerunRun, id, body).await,
-            Op::CancelJob => return act(&visit, Action::CancelJob, id, body).await,
-            Op::ResetJob => return act(&visit, Action::ResetJob, id, body).await,
-            Op::ResetErrors => return act(&visit, Action::ResetErrors, "", body).await,
-            Op::PauseSchedule => return act(&visit, Action::PauseSchedule, id, body).await,
-            Op::ResumeSchedule => return act(&visit, Action::ResumeSchedule, id, body).await,
-            Op::RemoveSchedule => return act(&visit, Action::RemoveSchedule, id, body).await,
-            Op::RunSchedule => return act(&visit, Action::RunSchedule, id, body).await,
-            Op::BackfillSchedule => return act(&visit, Action::BackfillSchedule, id, body).await,
-            Op::StopBackfill => return act(&visit, Action::StopBackfill, id, body).await,
+            Op::RunResultsJson => return pages::downloads::results_json(visit, id).await,
+            Op::RunResultsCsv => return pages::downloads::results_csv(visit, id).await,
+            Op::JobResultJson => return pages::downloads::job_result(visit, id).await,
+            Op::JobInputsJson => return pages::downloads::job_inputs(visit, id).await,
+            Op::StartRun => return act(visit, Action::StartRun, "", body).await,
+            Op::ChangeRuns => return act(visit, Action::ChangeRuns, "", body).await,
+            Op::CancelRun => return act(visit, Action::CancelRun, id, body).await,
+            Op::ResetRun => return act(visit, Action::ResetRun, id, body).await,
+            Op::DeleteRun => return act(visit, Action::DeleteRun, id, body).await,
+            Op::RerunRun => return act(visit, Action::RerunRun, id, body).await,
+            Op::CancelJob => return act(visit, Action::CancelJob, id, body).await,
+            Op::ResetJob => return act(visit, Action::ResetJob, id, body).await,
+            Op::ResetErrors => return act(visit, Action::ResetErrors, "", body).await,
+            Op::PauseSchedule => return act(visit, Action::PauseSchedule, id, body).await,
+            Op::ResumeSchedule => return act(visit, Action::ResumeSchedule, id, body).await,
+            Op::RemoveSchedule => return act(visit, Action::RemoveSchedule, id, body).await,
+            Op::RunSchedule => return act(visit, Action::RunSchedule, id, body).await,
+            Op::BackfillSchedule => return act(visit, Action::BackfillSchedule, id, body).await,
+            Op::StopBackfill => return act(visit, Action::StopBackfill, id, body).await,
         };
-        let response = page.into_response(&visit);
+        let response = page.into_response(visit);
         Ok(compressed(response, &visit.head.headers).await)
     }
 }

@@ -18,6 +18,7 @@ pub(super) enum PageOperation {
     CancelRun,
     ResetRun,
     DeleteRun,
+    RerunForm,
     RerunRun,
     RunResultsJson,
     RunResultsCsv,
@@ -49,6 +50,26 @@ pub(super) enum PageOperation {
     Asset,
 }
 
+impl PageOperation {
+    /// Whether it is a page that the module refreshes.
+    pub(super) const fn is_live(self) -> bool {
+        matches!(
+            self,
+            Self::Overview
+                | Self::Activity
+                | Self::Runs
+                | Self::Run
+                | Self::Job
+                | Self::Errors
+                | Self::Pipelines
+                | Self::Pipeline
+                | Self::Schedules
+                | Self::Schedule
+                | Self::Workers
+        )
+    }
+}
+
 /// All routes of the dashboard. Of two that match, the first one counts.
 pub(super) const PAGES: &[Route<PageOperation>] = &[
     route(Method::GET, "/", Permission::Read, PageOperation::Overview),
@@ -61,6 +82,7 @@ pub(super) const PAGES: &[Route<PageOperation>] = &[
     route(Method::POST, "/runs/{id}/cancel", Permission::Operate, PageOperation::CancelRun),
     route(Method::POST, "/runs/{id}/reset", Permission::Operate, PageOperation::ResetRun),
     route(Method::POST, "/runs/{id}/delete", Permission::Operate, PageOperation::DeleteRun),
+    route(Method::GET, "/runs/{id}/rerun", Permission::Invoke, PageOperation::RerunForm),
     route(Method::POST, "/runs/{id}/rerun", Permission::Invoke, PageOperation::RerunRun),
     route(Method::GET, "/runs/{id}/results.json", Permission::ReadInvoked, PageOperation::RunResultsJson),
     route(Method::GET, "/runs/{id}/results.csv", Permission::ReadInvoked, PageOperation::RunResultsCsv),

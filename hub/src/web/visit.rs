@@ -1,6 +1,7 @@
 //! [`Visit`]: a request for a page, with its visitor and its time.
 
 use bue_model::Timestamp;
+use http::Method;
 use http::request::Parts;
 
 use crate::api::hub::Hub;
@@ -8,6 +9,9 @@ use crate::auth::access::Principal;
 use crate::auth::role::Permission;
 use crate::web::form::Form;
 use crate::web::theme::Theme;
+
+/// The header by which the module says that it has the page.
+const REFRESH: &str = "bue-refresh";
 
 /// A request for a page, after its permission was checked.
 pub(super) struct Visit {
@@ -17,12 +21,15 @@ pub(super) struct Visit {
     pub(super) principal: Option<Principal>,
     pub(super) now: Timestamp,
     pub(super) theme: Theme,
+    /// Whether the module asks for what has changed of a page that it has: then the frame is left out.
+    pub(super) is_refresh: bool,
 }
 
 impl Visit {
     pub(super) fn new(hub: &Hub, head: &Parts, principal: Option<Principal>) -> Self {
         let (hub, head, theme) = (hub.clone(), head.clone(), Theme::of_request(&head.headers));
-        Self { now: hub.now(), hub, head, principal, theme }
+        let is_refresh = head.method == Method::GET && head.headers.contains_key(REFRESH);
+        Self { now: hub.now(), hub, head, principal, theme, is_refresh }
     }
 
     /// Whether the visitor may do this. What they may not do is not shown.

@@ -21,6 +21,7 @@ pub(crate) mod reruns;
 pub(crate) mod restores;
 pub(crate) mod schedules;
 pub(crate) mod scopes;
+pub(crate) mod streams;
 pub(crate) mod users;
 pub(crate) mod views;
 
@@ -70,6 +71,25 @@ macro_rules! all_contract_tests {
                 a_host_that_dies_with_several_steps_fails_none_of_them
                 a_suspect_is_leased_alone
                 tokens_grow_across_a_reset;
+            streams:
+                rounds_start_while_their_source_runs
+                the_last_round_ends_a_loop_whose_source_has_ended
+                a_piece_is_recorded_once
+                a_piece_with_a_stale_token_changes_nothing
+                an_attempt_is_sent_what_earlier_ones_reported
+                a_loop_is_stuck_behind_a_source_that_failed
+                a_failed_round_fails_a_loop_at_its_end
+                a_round_is_reset_whether_or_not_its_source_runs
+                a_cancelled_source_cancels_the_rounds
+                a_cancelled_run_goes_on_where_it_was
+                a_full_window_makes_the_source_wait
+                a_window_limits_the_rounds_of_any_list
+                the_whole_list_is_there_at_the_end_of_the_source
+                several_loops_run_over_one_source
+                a_source_in_a_round_streams
+                a_source_sets_nothing_for_rounds_that_have_started
+                rounds_inherit_what_their_source_inherited
+                a_piece_of_what_no_loop_runs_over_is_refused;
             outcomes:
                 a_failed_attempt_is_retried_after_its_wait
                 a_retry_waits_as_long_as_the_failure_asks_for

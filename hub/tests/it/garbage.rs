@@ -320,6 +320,8 @@ fn check(mut rest: &[u8]) -> bool {
         let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
         let length: usize = length.map_or(0, |length| length.parse().expect("a length"));
         let body = &rest[end + 4..];
+        let is_chunked = head.contains("\r\ntransfer-encoding: chunked");
+        let length = if is_chunked { chunked_length(body) } else { length };
         // the response to HEAD announces a body that does not follow; the next response may
         let absent = body.len() < length || body.starts_with(b"HTTP/1.");
         let body = if absent { &[] } else { &body[..length] };
@@ -333,6 +335,21 @@ fn check(mut rest: &[u8]) -> bool {
         rest = &rest[end + 4 + body.len()..];
     }
     has_success
+}
+
+/// The length of a chunked body with its chunk sizes; of all that is there, if the connection ended early.
+fn chunked_length(body: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let Some(line) = body[at..].windows(2).position(|two| two == b"\r\n") else { return body.len() };
+        let size = std::str::from_utf8(&body[at..at + line]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        // what is no size belongs to the next response: this one, to HEAD, has no body
+        let Some(size) = size else { return at };
+        at = (at + line + 2).saturating_add(size).saturating_add(2);
+        if size == 0 || at >= body.len() {
+            return at.min(body.len());
+        }
+    }
 }
 
 /// Records panics of this thread, where both servers run, and of the store's thread.

@@ -457,6 +457,19 @@ async fn changes_of_runs_are_sent_as_events() {
     read_until(&mut stream, &mut text, "text/event-stream").await;
     let run = hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
     read_until(&mut stream, &mut text, &format!("event: run\ndata: {{\"run\":\"{run}\"}}\n\n")).await;
+    // only those of one run
+    let (other, run) = (submission(8, two_steps().plan()), submission(9, two_steps().plan()));
+    let mut stream = TcpStream::connect(&hub.address).await.expect("a connection");
+    let request = format!("GET /v1/events?run={} HTTP/1.1\r\nhost: localhost\r\n\r\n", run.run);
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut text = String::new();
+    read_until(&mut stream, &mut text, "text/event-stream").await;
+    hub.client.submit(&other).await.expect("a run");
+    hub.client.submit(&run).await.expect("a run");
+    read_until(&mut stream, &mut text, &format!("{{\"run\":\"{}\"}}\n\n", run.run)).await;
+    assert!(!text.contains(&other.run.to_string()) && !text.contains("lagged"), "{text}");
+    let wrong = hub.request("GET", "/v1/events?run=7", "", b"").await;
+    assert_eq!(wrong.status, 400, "{}", wrong.body);
 }
 
 async fn read_until(stream: &mut TcpStream, text: &mut String, wanted: &str) {

@@ -47,4 +47,5 @@ mod web;
 mod web_actions;
 mod web_login;
 mod web_pages;
+mod web_values;
 mod world;

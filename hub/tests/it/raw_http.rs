@@ -46,10 +46,24 @@ pub(crate) async fn send_bytes(address: &str, bytes: &[u8]) -> RawResponse {
     let mut answer = Vec::new();
     // a reset after the response is fine
     let _ = within_deadline("the end of the response", stream.read_to_end(&mut answer)).await;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
+    let (head, body) = answer.split_at(end);
+    let head = String::from_utf8_lossy(head).trim_end().to_lowercase();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    RawResponse { status, head: head.to_lowercase(), body: body.to_owned() }
+    let body = if head.contains("\r\ntransfer-encoding: chunked") { dechunked(body) } else { body.to_vec() };
+    RawResponse { status, head, body: String::from_utf8_lossy(&body).into_owned() }
+}
+
+/// The content of a chunked body, up to where the connection ended.
+fn dechunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(at) = rest.windows(2).position(|bytes| bytes == b"\r\n") {
+        let length = std::str::from_utf8(&rest[..at]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let chunk = rest[at + 2..].get(..length.unwrap_or(0)).unwrap_or(&rest[at + 2..]);
+        content.extend_from_slice(chunk);
+        rest = rest[at + 2..].get(chunk.len() + 2..).unwrap_or_default();
+    }
+    content
 }
 
 /// The value of a line of `/metrics`, given by its name and labels.

@@ -101,6 +101,20 @@ impl Script {
         })
     }
 
+    /// `for x in over !window 3:`
+    pub(crate) fn each_in_window<T>(
+        &mut self,
+        over: NodeId,
+        window: u32,
+        body: impl FnOnce(&mut Self, Input) -> T,
+    ) -> NodeId {
+        let id = self.each(over, body);
+        let node = self.blocks.last_mut().and_then(|block| block.last_mut()).expect("the loop");
+        let Node::ForEach(fan_out) = node else { panic!("{node:?}") };
+        fan_out.window = Some(window);
+        id
+    }
+
     /// `[steps(x) for x in over]`
     pub(crate) fn gather(&mut self, over: NodeId, steps: &[&str]) -> Input {
         self.gather_of(over, |script, x| script.call(steps, &[x]))
@@ -116,7 +130,7 @@ impl Script {
         self.blocks.push(Vec::new());
         let gather = body(self, Input::Loop(id));
         let body = self.blocks.pop().expect("the body");
-        self.put(Node::ForEach(ForEach { id, variable: "x".into(), over, line: id.0, body, gather }));
+        self.put(Node::ForEach(ForEach { id, variable: "x".into(), over, line: id.0, body, gather, window: None }));
         id
     }
 

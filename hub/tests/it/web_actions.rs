@@ -118,6 +118,40 @@ async fn a_run_is_run_again_from_a_step_on() {
 }
 
 #[tokio::test]
+async fn a_run_is_run_again_with_other_values_of_its_parameters() {
+    let mut hub = WebHub::open().await;
+    hub.world.store.publish(Timestamp(NOW), "report".to_owned(), publication()).await.expect("published");
+    let started = hub.post("/runs/new", "pipeline=report&param.day=2026-11-01&param.depth=7").await;
+    let original = location(&started).to_owned();
+    let running = hub.get(&original).await.body;
+    assert!(!running.contains("Rerun with…"), "it has not ended: {running}");
+    hub.world.lease_and_report("a", result(&Value::Int(1))).await;
+    assert!(hub.get(&original).await.body.contains(&format!("href=\"{original}/rerun\"")));
+    let path = format!("{original}/rerun");
+    let form = hub.get(&path).await;
+    expect_page(&form, 200, &path);
+    for part in ["name=\"param.day\" type=\"date\" value=\"2026-11-01\"", "value=\"7\"", "1..10", "also from a on"] {
+        assert!(form.body.contains(part), "{part}: {}", form.body);
+    }
+    let wrong = hub.post(&path, "param.day=2026-11-01&param.depth=99&from=a").await;
+    expect_page(&wrong, 422, &path);
+    assert!(wrong.body.contains("aria-invalid=\"true\"") && wrong.body.contains("value=\"99\""), "{}", wrong.body);
+    assert!(wrong.body.contains("value=\"a\" selected"), "{}", wrong.body);
+    let wrong = hub.post(&path, "param.depth=").await;
+    assert!(wrong.status == 422 && wrong.body.contains("it is not JSON"), "{}", wrong.body);
+    let rerun = location(&hub.post(&path, "param.day=2026-11-01&param.depth=8").await).to_owned();
+    let parameters = hub.get(&format!("{rerun}?tab=parameters")).await.body;
+    assert!(parameters.contains("2026-11-01") && parameters.contains(">8<"), "{parameters}");
+    assert!(hub.get(&rerun).await.body.contains("what differs"));
+    assert_eq!(hub.world.lease_one().await.name(), "a", "another value is another result");
+    // nothing changed: the result is reused
+    let same = location(&hub.post(&path, "param.day=2026-11-01&param.depth=7").await).to_owned();
+    assert!(hub.get(&format!("{same}?tab=jobs")).await.body.contains("reused"));
+    assert_eq!(hub.audit().await.iter().filter(|entry| entry.1 == "run.rerun").count(), 2);
+    assert_eq!(hub.get("/runs/00000000-0000-0000-0000-000000000009/rerun").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_form_that_is_too_large_or_no_form_is_refused() {
     let mut hub = WebHub::open().await;
     let (run, _) = hub.failed_run().await;

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bue_hub::{Durability, JobStore, SqliteStore};
+use bue_hub::{Durability, HubError, JobStore, SqliteStore};
 use bue_model::attempt::AttemptUsage;
 use bue_model::job::Hints;
 use bue_model::wire::{
-    Gathered, Heartbeat, JobInput, JobView, Lease, LeaseRequest, LeasedStep, Report, ReportBatch, ResultCursor,
-    ResultPage, RoundValue, RunView, StepView, Verdict, WorkerStatus,
+    Gathered, Heartbeat, JobInput, JobView, Lease, LeaseRequest, LeasedStep, ListPiece, PieceVerdict, Report,
+    ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, StepView, Verdict, WorkerStatus,
 };
 use bue_model::{Chunk, Failure, FailureKind, JobId, Outcome, RunId, RunState, Timestamp, ValueRef};
 use tempfile::TempDir;
@@ -190,6 +190,21 @@ impl World {
     pub(crate) async fn send_report(&self, report: Report) -> Verdict {
         let batch = ReportBatch { worker: "w1".into(), reports: vec![report] };
         self.store.complete(self.time(), batch).await.expect("verdicts").remove(0)
+    }
+
+    /// Reports the elements of a running job that follow the first `first` ones, called `c{first}`.
+    pub(crate) async fn send_piece(&self, held: &LeasedJob, first: u32, count: u32) -> Result<PieceVerdict, HubError> {
+        let chunk = Chunk { count, value: Box::new(value(&format!("c{first}"))) };
+        let chunks = if count > 0 { vec![chunk] } else { Vec::new() };
+        let (job, token, run) = (held.job(), held.lease.token, held.lease.run);
+        let piece = ListPiece { worker: "w1".into(), run, job, token, first: first.into(), chunks, wait_ms: 0 };
+        self.store.record_piece(self.time(), piece).await
+    }
+
+    /// Reports elements that must be accepted.
+    pub(crate) async fn piece_accepted(&self, held: &LeasedJob, first: u32, count: u32) {
+        let verdict = self.send_piece(held, first, count).await;
+        assert!(matches!(verdict, Ok(PieceVerdict::Accepted)), "{verdict:?}");
     }
 
     /// Reports an outcome that must be accepted.

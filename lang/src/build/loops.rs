@@ -34,7 +34,15 @@ impl<'t> Builder<'t, '_, '_> {
         if let (Some(FanOut { id, over }), Some(head)) = (fan_out, &statement.head) {
             let line = self.diagnostics.lines.line(statement.span.start);
             let variable = joined(&head.variables);
-            nodes.push(Node::ForEach(ForEach { id, variable, over, line, body, gather: None }));
+            nodes.push(Node::ForEach(ForEach {
+                id,
+                variable,
+                over,
+                line,
+                body,
+                gather: None,
+                window: head.source.window,
+            }));
         }
     }
 
@@ -56,7 +64,8 @@ impl<'t> Builder<'t, '_, '_> {
         let (FanOut { id, over }, last) = fan_out.zip(last)?;
         let line = self.diagnostics.lines.line(statement.span.start);
         let variable = joined(&parts.head.variables);
-        nodes.push(Node::ForEach(ForEach { id, variable, over, line, body, gather: Some(last) }));
+        let window = parts.head.source.window;
+        nodes.push(Node::ForEach(ForEach { id, variable, over, line, body, gather: Some(last), window }));
         Some(id)
     }
 

@@ -103,6 +103,7 @@ codes! {
     INVALID_FUSION = "E0080", "steps that cannot run as one job";
     INVALID_SOURCE = "E0081", "invalid source of a loop";
     INVALID_CHUNK = "E0082", "invalid chunk";
+    INVALID_WINDOW = "E0083", "invalid window";
     // warnings
     UNUSED_STEP = "W0001", "step never used";
     UNUSED_PIPE = "W0002", "pipe never called";

@@ -50,7 +50,7 @@ fn imports_and_settings_keep_their_values() {
 
 #[test]
 fn brackets_of_pipes_and_sources_of_loops_have_standard_space() {
-    let wild = "import python (f,g) x.py\np=f|[ f|g ]|g\nq=[f|g]\np()\nq([1])\nfor x  in f()+g( )!chunk  64 :\n    f(x)\n\
+    let wild = "import python (f,g) x.py\np=f|[ f|g ]|g\nq=[f|g]\np()\nq([1])\nfor x  in f()+g( )!chunk  64!window  9 :\n    f(x)\n\
                 all=[f(x,y)for x ,y in zip longest( f(),g())]\nf(all)\n";
     let tame = "\
 import python (f, g) x.py
@@ -58,7 +58,7 @@ p = f | [f | g] | g
 q = [f | g]
 p()
 q([1])
-for x in f() + g() !chunk 64:
+for x in f() + g() !chunk 64 !window 9:
     f(x)
 all = [f(x, y) for x, y in zip longest(f(), g())]
 f(all)

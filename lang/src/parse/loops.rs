@@ -1,6 +1,7 @@
-//! `for x in p():` with its body, `all = [q(x) for x in p()]`, and what they run over: `p() + q() !chunk 64`
+//! `for x in p():` with its body, `all = [q(x) for x in p()]`, and what they run over: `p() + q() !chunk 64 !window 200`
 
 use bue_model::MAX_BATCH;
+use bue_model::plan::MAX_WINDOW;
 
 use super::parser::{Parsed, Parser};
 use crate::diagnostics::builder::DiagnosticBuilder;
@@ -14,6 +15,8 @@ use crate::text::backquoted;
 const MAX_LOOPS: u32 = 32;
 
 const CHUNK_HINT: &str = "lists of 64 elements: `for batch in rows() !chunk 64:`";
+
+const WINDOW_HINT: &str = "at most 200 unfinished rounds: `for row in rows() !window 200:`";
 
 impl<'a> Parser<'a, '_, '_> {
     /// At the word `for`. The body is parsed even if the head could not be.
@@ -75,7 +78,7 @@ impl<'a> Parser<'a, '_, '_> {
         Ok(LoopHead { variables, source })
     }
 
-    /// `p() + q() !chunk 64`
+    /// `p() + q() !chunk 64 !window 200`
     fn loop_source(&mut self, code: &'static str) -> Parsed<LoopSource<'a>> {
         let start = self.peek().span;
         let mut calls = vec![self.expect_call(code, "a call that returns the list")?];
@@ -85,18 +88,49 @@ impl<'a> Parser<'a, '_, '_> {
             calls.push(self.expect_call(code, "a call that returns a list")?);
             self.skip_line_breaks_in_gather(code);
         }
-        let chunk = if self.at(TokenKind::Bang) { Some(self.chunk_size()?) } else { None };
-        self.skip_line_breaks_in_gather(code);
-        Ok(LoopSource { calls, chunk, span: start.to(self.previous().span) })
+        let (mut chunk, mut window) = (None, None);
+        if self.at_loop_setting("chunk") {
+            chunk = Some(self.chunk_size()?);
+            self.skip_line_breaks_in_gather(code);
+        }
+        if self.at_loop_setting("window") {
+            window = Some(self.window_size()?);
+            self.skip_line_breaks_in_gather(code);
+        }
+        if self.at(TokenKind::Bang) {
+            self.next();
+            let diagnostic = self.unexpected(codes::INVALID_CHUNK, "`chunk` or `window`");
+            let hint = if self.at_word("chunk") { "`!chunk` comes before `!window`, once" } else { CHUNK_HINT };
+            return self.fail(diagnostic.hint(hint));
+        }
+        Ok(LoopSource { calls, chunk, window, span: start.to(self.previous().span) })
+    }
+
+    /// Returns whether an exclamation mark and this word are next.
+    fn at_loop_setting(&self, word: &str) -> bool {
+        self.at(TokenKind::Bang) && self.at_word_nth(1, word)
+    }
+
+    /// `!window 200`, at the exclamation mark.
+    fn window_size(&mut self) -> Parsed<u32> {
+        self.next();
+        self.next();
+        if !self.at(TokenKind::Number) {
+            let diagnostic = self.unexpected(codes::INVALID_WINDOW, "a number of rounds");
+            return self.fail(diagnostic.hint(WINDOW_HINT));
+        }
+        let number = self.next();
+        let size = self.text_of(number).parse().ok().filter(|size| (1..=MAX_WINDOW).contains(size));
+        if let Some(size) = size {
+            return Ok(size);
+        }
+        let message = format!("{} is not a number of rounds from 1 to {MAX_WINDOW}", backquoted(self.text_of(number)));
+        self.fail(DiagnosticBuilder::new(codes::INVALID_WINDOW, number.span, message).hint(WINDOW_HINT))
     }
 
     /// `!chunk 64`, at the exclamation mark.
     fn chunk_size(&mut self) -> Parsed<u32> {
         self.next();
-        if !self.at_word("chunk") {
-            let diagnostic = self.unexpected(codes::INVALID_CHUNK, "`chunk`");
-            return self.fail(diagnostic.hint(CHUNK_HINT));
-        }
         self.next();
         if !self.at(TokenKind::Number) {
             let diagnostic = self.unexpected(codes::INVALID_CHUNK, "a number of elements");

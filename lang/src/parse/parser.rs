@@ -99,7 +99,12 @@ impl<'a, 't, 'd> Parser<'a, 't, 'd> {
     }
 
     pub(super) fn at_word(&self, word: &str) -> bool {
-        let token = self.peek();
+        self.at_word_nth(0, word)
+    }
+
+    /// The same, so many tokens ahead.
+    pub(super) fn at_word_nth(&self, ahead: usize, word: &str) -> bool {
+        let token = self.peek_nth(ahead);
         token.kind == TokenKind::Word && self.text_of(token) == word
     }
 

@@ -152,6 +152,9 @@ fn for_each_json(plan: &Plan, node: &ForEach) -> Value {
     if let Some(last) = node.gather {
         object.insert("gather".into(), json!({ "node": last.0 }));
     }
+    if let Some(window) = node.window {
+        object.insert("window".into(), window.into());
+    }
     Value::Object(object)
 }
 

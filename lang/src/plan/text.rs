@@ -170,7 +170,8 @@ fn job_line(text: &mut String, plan: &Plan, job: &JobNode, depth: usize) {
 
 fn for_each_lines(text: &mut String, plan: &Plan, node: &ForEach, depth: usize) {
     let gathered = if node.gather.is_some() { ", results collected" } else { "" };
-    line(text, depth, &format!("{}  for each {} of {}{gathered}", node.id, node.variable, node.over));
+    let window = node.window.map(|window| format!(", window {window}")).unwrap_or_default();
+    line(text, depth, &format!("{}  for each {} of {}{window}{gathered}", node.id, node.variable, node.over));
     node_lines(text, plan, &node.body, depth + 1);
 }
 

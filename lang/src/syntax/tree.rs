@@ -208,13 +208,15 @@ pub(crate) struct LoopHead<'a> {
     pub(crate) source: LoopSource<'a>,
 }
 
-/// `p()`, `p() + q() !chunk 64`
+/// `p()`, `p() + q() !chunk 64 !window 200`
 #[derive(Debug)]
 pub(crate) struct LoopSource<'a> {
     /// At least one.
     pub(crate) calls: Vec<Call<'a>>,
     /// The number behind `!chunk`.
     pub(crate) chunk: Option<u32>,
+    /// The number behind `!window`.
+    pub(crate) window: Option<u32>,
     pub(crate) span: Span,
 }
 

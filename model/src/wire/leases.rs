@@ -97,6 +97,10 @@ pub struct LeasedStep {
     pub keywords: Option<Bytes>,
     /// The text of the loop that runs over its result, for messages. Such a result is reported as [`ValueRef::List`].
     pub loop_text: Option<String>,
+    /// Whether elements of the result may be reported before the step ends, as a [`ListPiece`](super::ListPiece).
+    pub reports_pieces: bool,
+    /// The smallest `!window` of the loops that run over its result: the step is not to be further ahead of their rounds.
+    pub window: Option<u32>,
 }
 
 /// A lease: the right to run a job for a limited time.
@@ -119,6 +123,9 @@ pub struct Lease {
     /// The field of its first input that its `!rate` or `!at_most` counts by. The hub never reads values, so the worker does not run the job but
     /// reports the hash of the field's value as [`Outcome::Keyed`]; the hub leases the job again when they allow it.
     pub count_by: Option<String>,
+    /// The elements of its list that earlier attempts reported in pieces. Rounds of a loop have started for them, so this attempt has to
+    /// yield the same ones first. Its own pieces and its outcome contain only those that follow.
+    pub recorded: Vec<Chunk>,
 }
 
 /// An argument of a job.

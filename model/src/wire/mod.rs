@@ -6,6 +6,7 @@
 //! | `POST /v1/leases` | [`LeaseRequest`] | [`LeaseBatch`] |
 //! | `POST /v1/heartbeats` | [`Heartbeat`] | [`HeartbeatAnswer`] |
 //! | `POST /v1/outcomes` | [`ReportBatch`] | [`Verdict`] each, in order |
+//! | `POST /v1/pieces` | [`ListPiece`] | [`PieceVerdict`] |
 //! | `GET /v1/runs/{id}/results` | query `call`, `round` ([`ResultCursor`]) | [`ResultPage`] |
 //! | `GET /v1/jobs/{id}/log` | | `Option<`[`ValueRef`](crate::ValueRef)`>` |
 //! | `GET /v1/jobs/{id}/task` | | [`LeaseBatch`] of that job, under no lease |
@@ -18,6 +19,7 @@ mod collections;
 mod errors;
 mod jobs;
 mod leases;
+mod pieces;
 mod reports;
 mod results;
 mod runs;
@@ -32,6 +34,7 @@ pub use leases::{
     ANTI_STARVATION_INTERVAL, Gathered, Heartbeat, HeartbeatAnswer, JobInput, LEASE_MS, Lease, LeaseBatch,
     LeaseRequest, LeasedStep,
 };
+pub use pieces::{ListPiece, PieceVerdict};
 pub use reports::{Report, ReportBatch, Verdict};
 pub use results::{CallResult, FailedJob, NoValue, ResultCursor, ResultPage, RoundValue};
 pub use runs::{
@@ -40,7 +43,7 @@ pub use runs::{
 pub use workers::{MAX_HOST, WorkerAbilities, WorkerStatus, WorkerView};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 10;
+pub const WIRE_VERSION: u8 = 11;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.

@@ -7,8 +7,8 @@ use bue_model::guest::{CallRequest, Completions, HostRequest, LoadReply, LoadReq
 use bue_model::log::LogBatch;
 use bue_model::pipeline::Publication;
 use bue_model::wire::{
-    Collected, Collection, Heartbeat, HeartbeatAnswer, LeaseBatch, LeaseRequest, ReportBatch, ResultPage, Submission,
-    Verdict,
+    Collected, Collection, Heartbeat, HeartbeatAnswer, LeaseBatch, LeaseRequest, ListPiece, PieceVerdict, ReportBatch,
+    ResultPage, Submission, Verdict,
 };
 use bue_model::{Answer, Bundle, Plan, ValueRef};
 use serde::de::DeserializeOwned;
@@ -24,6 +24,8 @@ pub(crate) fn check_messages(bytes: &[u8]) -> usize {
         check::<LeaseRequest>,
         check::<Heartbeat>,
         check::<ReportBatch>,
+        check::<ListPiece>,
+        check::<PieceVerdict>,
         check::<LogBatch>,
         check::<Collection>,
         // and back

@@ -7,8 +7,8 @@ use bue_model::log::{LogBatch, LogEntry};
 use bue_model::net::{Body, Operation, Request, TlsSettings};
 use bue_model::plan::{AtMost, Capability, PLAN_VERSION, Rate, Settings, Source};
 use bue_model::wire::{
-    Collection, Gathered, Heartbeat, JobInput, Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission,
-    Verdict, WorkerAbilities, WorkerStatus,
+    Collection, Gathered, Heartbeat, JobInput, Lease, LeaseBatch, LeaseRequest, ListPiece, PieceVerdict, Report,
+    ReportBatch, Submission, Verdict, WorkerAbilities, WorkerStatus,
 };
 use bue_model::{
     Answer, ArgumentSummary, BlobHash, BlobRef, Bundle, Call, CallIndex, Chunk, Decimal, Failure, FailureKind, Finally,
@@ -68,12 +68,15 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         inputs: vec![
             JobInput::Value(ValueRef::List(vec![chunk.clone()])),
             JobInput::Element { chunk: chunk.clone(), index: 1 },
-            JobInput::Part { chunk, index: 1, part: 2 },
+            JobInput::Part { chunk: chunk.clone(), index: 1, part: 2 },
             JobInput::Gathered(vec![Gathered::Value(inline.clone()), Gathered::Nothing]),
         ],
         env: Some(vec![0xa0].into()),
         count_by: Some("account".into()),
+        recorded: vec![chunk.clone()],
     };
+    let (job, token, chunks) = (JobId(1), Token::unsealed(3), vec![chunk]);
+    let piece = ListPiece { worker: "w".into(), run, job, token, first: 2, chunks, wait_ms: 1 };
     let submission = Submission { run, name: "a.bue".into(), plan: plan(), code: vec![blob] };
     vec![
         serde_json::to_vec(&submission).expect("JSON"),
@@ -82,6 +85,8 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         bytes(&LeaseBatch { lease_ms: 8_000, steps: Vec::new(), leases: vec![lease], log_watches: Vec::new() }),
         bytes(&Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token::unsealed(1))], status: status() }),
         bytes(&ReportBatch { worker: "w".into(), reports: outcomes(inline).map(report).to_vec() }),
+        bytes(&piece),
+        bytes(&PieceVerdict::WindowFull),
         bytes(&LogBatch { worker: "w".into(), entries: vec![log_entry()] }),
         bytes(&Collection { database: Uuid::from_u128(8), runs: vec![run] }),
         bytes(&vec![Verdict::Accepted]),
@@ -95,7 +100,7 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         bytes(&HostRequest::Start(Operation::StoreValue { name: "reports/today".into(), expires_s: Some(1) })),
         bytes(&HostRequest::Start(Operation::DeleteValue { name: "reports/today".into() })),
         bytes(&HostRequest::Wait { tickets: vec![1, 2], timeout_ms: Some(5) }),
-        bytes(&HostRequest::Emit { count: 1, items: vec![0x81, 0x01].into() }),
+        bytes(&HostRequest::Emit { count: 1, items: vec![0x81, 0x01].into(), early: true }),
         bytes(&Answer::Completed { value: vec![0xf6].into(), streamed: false, hints: hints() }),
     ]
 }
@@ -108,7 +113,8 @@ fn bytes<T: Serialize>(message: &T) -> Vec<u8> {
 fn plan() -> Plan {
     let job = |id, inputs| Node::Job(JobNode { id: NodeId(id), step: StepIndex(0), call: CallIndex(id / 2), inputs });
     let body = vec![job(2, vec![Input::Loop(NodeId(1)), Input::LoopPart(NodeId(1), 1)])];
-    let each = ForEach { id: NodeId(1), variable: "y".into(), over: NodeId(0), line: 2, body, gather: Some(NodeId(2)) };
+    let (id, over, gather) = (NodeId(1), NodeId(0), Some(NodeId(2)));
+    let each = ForEach { id, variable: "y".into(), over, line: 2, body, gather, window: Some(3) };
     let call =
         |line, node| Call { line, name: Some("x".into()), first: NodeId(node), last: NodeId(node), nested: false };
     let settings = Settings {
@@ -206,6 +212,7 @@ fn call() -> CallRequest {
         inputs: vec![vec![0xf6].into()],
         keywords: Some(vec![0xa1, 0x61, b'k', 0x01].into()),
         stream: true,
+        batch_items: 1000,
         env: None,
         environment: vec![("NAME".into(), "value".into())],
         tcp: vec!["redis.example.com:6379".parse().expect("a rule")],

@@ -386,7 +386,7 @@ impl Host {
         }
     }
 
-    fn send_items(&self, id: u64, Items { count, items }: Items) {
-        let _ = send(&self.frames, &FromHost::Items { id, count, items });
+    fn send_items(&self, id: u64, Items { count, items, early }: Items) {
+        let _ = send(&self.frames, &FromHost::Items { id, count, items, early });
     }
 }

@@ -186,8 +186,8 @@ impl StepState {
     async fn handle(&mut self, request: HostRequest) -> Result<(), GuestAbort> {
         match request {
             HostRequest::Take => {}
-            HostRequest::Emit { count, items } => {
-                self.emit(Items { count, items }).await?;
+            HostRequest::Emit { count, items, early } => {
+                self.emit(Items { count, items, early }).await?;
                 self.reply = Bytes::new();
             }
             HostRequest::Start(operation) => self.reply = encode_reply(&self.net.start(operation).await?)?,

@@ -71,8 +71,8 @@ mod tests {
         assert!(check_answer(&completed(&[0x83, 1, 2], false)).is_err());
         assert!(check_answer(&completed(&[1, 2], false)).is_err());
         assert!(check_answer(&completed(&[], true)).is_ok());
-        assert!(check_items(&Items { count: 2, items: Bytes::from_static(&[0x82, 1, 2]) }).is_ok());
-        assert!(check_items(&Items { count: 3, items: Bytes::from_static(&[0x82, 1, 2]) }).is_err());
-        assert!(check_items(&Items { count: 1, items: Bytes::from_static(&[1]) }).is_err());
+        assert!(check_items(&Items { count: 2, items: Bytes::from_static(&[0x82, 1, 2]), early: false }).is_ok());
+        assert!(check_items(&Items { count: 3, items: Bytes::from_static(&[0x82, 1, 2]), early: false }).is_err());
+        assert!(check_items(&Items { count: 1, items: Bytes::from_static(&[1]), early: false }).is_err());
     }
 }

@@ -44,16 +44,34 @@ impl Running {
     /// # Errors
     /// The host died. What the step did is unknown; it may be run again.
     pub async fn next(&mut self) -> Result<Event, HostLost> {
+        let event = self.next_unacknowledged().await?;
+        if matches!(event, Event::Items { .. }) {
+            self.acknowledge_items();
+        }
+        Ok(event)
+    }
+
+    /// The same, but the caller acknowledges elements. Cancel safe.
+    ///
+    /// # Errors
+    /// The host died. What the step did is unknown; it may be run again.
+    pub async fn next_unacknowledged(&mut self) -> Result<Event, HostLost> {
         if let Some(finished) = self.last.take() {
             return Ok(Event::Finished(finished));
         }
         let event = self.events.as_mut().ok_or(HostLost { alone: false })?.recv().await;
-        match (&event, &self.host) {
-            (Some(Event::Items { .. }), Some(host)) => host.acknowledge_items(),
-            (Some(Event::Items { .. }), None) | (Some(Event::Lines { .. }), _) => {}
-            (Some(Event::Finished(_)) | None, _) => self.events = None,
+        if matches!(event, Some(Event::Finished(_)) | None) {
+            self.events = None;
         }
         event.ok_or_else(|| HostLost { alone: self.host.as_ref().is_some_and(HostTask::was_alone) })
+    }
+
+    /// Lets the host send the elements after those that were returned last. A step that has more of them is suspended meanwhile. A task in
+    /// this process ignores it.
+    pub fn acknowledge_items(&self) {
+        if let (Some(_), Some(host)) = (&self.events, &self.host) {
+            host.acknowledge_items();
+        }
     }
 
     /// Requests the lines that the step prints, from a position on: 0, or the `next` of the last [`Event::Lines`]. One such event

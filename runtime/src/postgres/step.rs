@@ -210,7 +210,7 @@ impl Step<'_> {
     }
 
     async fn send_items(&self, RowBatch { count, rows }: RowBatch) -> Result<(), Failure> {
-        let sent = self.events.send(Event::Items { count, items: rows }).await;
+        let sent = self.events.send(Event::Items { count, items: rows, early: false }).await;
         sent.map_err(|_| Failure::new(FailureKind::Internal, "The receiver of the step's rows was dropped"))
     }
 

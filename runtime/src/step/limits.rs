@@ -27,6 +27,9 @@ pub struct Limits {
     pub result_bytes: u64,
     /// Total bytes of the elements of a streamed result. Default 16 GiB: it is never held in memory, but it is stored.
     pub stream_bytes: u64,
+    /// Elements of one batch of a streamed result, from 1 to 1,000. Default 1,000. While nobody takes them, a step is suspended when it is at
+    /// most three batches ahead.
+    pub batch_items: u32,
     /// Bytes of the log that are kept; of the remainder, only the length is recorded. Default 1 MiB.
     pub log_bytes: u64,
     /// Bytes that a step may print before it fails. Default 64 MiB: a step that prints more is in an endless loop.
@@ -77,6 +80,7 @@ impl Default for Limits {
             input_bytes: 128 * MIB,
             result_bytes: 64 * MIB,
             stream_bytes: 16 * GIB,
+            batch_items: 1_000,
             log_bytes: MIB,
             output_bytes: 64 * MIB,
             net_exchanges: 512,

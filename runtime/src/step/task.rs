@@ -96,6 +96,8 @@ pub enum Event {
         count: u32,
         /// A CBOR array of them.
         items: Bytes,
+        /// Whether the step still produces others, and rounds of a loop may start for these before it ends.
+        early: bool,
     },
     /// Lines that the step has printed, after a request for them. Empty if another request came before there were any.
     Lines {
@@ -117,6 +119,8 @@ pub struct Items {
     pub count: u32,
     /// A CBOR array of them.
     pub items: Bytes,
+    /// Whether rounds of a loop may start for them before the step ends.
+    pub early: bool,
 }
 
 /// How a step ended.

@@ -196,17 +196,17 @@ async fn hostile_host_calls_end_the_step() {
         ("(call $host (i32.const -1) (i32.const 16) (i32.const 0) (i32.const 0))", Trap, "outside its memory"),
         ("(call $host (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0))", Limit, "handed over 3.9 GiB at once"),
         ("(call $host (i32.const 48) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "cannot be read"),
-        // HostRequest::Emit { count: 1, items: [0x80] }, where no elements were requested
-        ("(call $host (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "not an array of 1"),
-        // HostRequest::Emit { count: 0, items: [0x80] }
-        ("(call $host (i32.const 72) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "not to be streamed"),
+        // HostRequest::Emit { count: 1, items: [0x80], early: false }, where no elements were requested
+        ("(call $host (i32.const 64) (i32.const 5) (i32.const 0) (i32.const 0))", Trap, "not an array of 1"),
+        // HostRequest::Emit { count: 0, items: [0x80], early: false }
+        ("(call $host (i32.const 72) (i32.const 5) (i32.const 0) (i32.const 0))", Trap, "not to be streamed"),
         // HostRequest::Take of nothing, to a place outside
         ("(call $host (i32.const 80) (i32.const 1) (i32.const -1) (i32.const -1))", Trap, "outside its memory"),
     ] {
         let cache = tempfile::tempdir().expect("a directory");
         let text = COUNTER
             .replace("(memory (export", "(import \"bue\" \"host\" (func $host (param i32 i32 i32 i32) (result i64)))\n(memory (export")
-            .replace("(data (i32.const 16)", "(data (i32.const 48) \"\\ff\\ff\\ff\\ff\") (data (i32.const 64) \"\\01\\01\\01\\80\") (data (i32.const 72) \"\\01\\00\\01\\80\") (data (i32.const 80) \"\\00\")\n(data (i32.const 16)")
+            .replace("(data (i32.const 16)", "(data (i32.const 48) \"\\ff\\ff\\ff\\ff\") (data (i32.const 64) \"\\01\\01\\01\\80\\00\") (data (i32.const 72) \"\\01\\00\\01\\80\\00\") (data (i32.const 80) \"\\00\")\n(data (i32.const 16)")
             .replace("(i64.const 0x2000000008)", &format!("(drop {request}) (i64.const 0x2000000008)"));
         let sandbox = Sandbox::open(&prepare(cache.path(), &text).0.expect("made")).expect("a sandbox");
         let failure = failure(&call(&sandbox).await);

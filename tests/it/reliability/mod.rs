@@ -26,4 +26,4 @@ mod reports;
 #[path = "../../../hub/tests/it/seeds.rs"]
 mod seeds;
 mod stops;
-mod test_bed;
+pub(crate) mod test_bed;

@@ -46,7 +46,7 @@ pub(crate) fn into_answer(
         let written = match (list, data) {
             (Some(list), None) => list,
             (Some(list), Some(data)) if list.count > 0 => return Err(two_results(guest, list.count, &data, vm)),
-            (_, data) => write(guest, &data.unwrap_or_else(|| vm.ctx.none()), request, vm)?,
+            (_, data) => write(guest, &data.unwrap_or_else(|| vm.ctx.none()), request, hints.is_none(), vm)?,
         };
         let Written { value, end, count } = written;
         let Some(end) = end else {
@@ -66,10 +66,17 @@ struct Written {
     count: u64,
 }
 
-fn write(guest: &Guest, data: &PyObject, request: &CallRequest, vm: &VirtualMachine) -> Result<Written, CallError> {
+/// The host may have elements before the step ends only if nothing is set for the jobs that depend on them (`is_plain`).
+fn write(
+    guest: &Guest,
+    data: &PyObject,
+    request: &CallRequest,
+    is_plain: bool,
+    vm: &VirtualMachine,
+) -> Result<Written, CallError> {
     let (value, elements) = if request.stream {
-        let mut elements = stream::loop_elements(guest, data, request, vm)?;
-        stream::emit(guest, &mut elements, request, vm)?;
+        let (mut elements, is_growing) = stream::loop_elements(guest, data, request, vm)?;
+        stream::emit(guest, &mut elements, request, is_growing && is_plain, vm)?;
         (Vec::new(), elements)
     } else if let Some(mut elements) = Elements::from_result(guest, data, vm)? {
         (stream::collect(guest, &mut elements, request.max_result, vm)?, elements)

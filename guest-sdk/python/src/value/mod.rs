@@ -7,4 +7,4 @@ mod elements;
 mod encode;
 mod encode_error;
 mod step_result;
-mod stream;
+pub(crate) mod stream;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bue_model::attempt::{AttemptUsage, AttemptVerdict};
 use bue_model::job::Hints;
 use bue_model::wire::{Report, Verdict};
-use bue_model::{Chunk, Outcome, RateKey, ValueRef};
+use bue_model::{Chunk, Failure, Outcome, RateKey, ValueRef};
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
 use super::release::Release;
@@ -15,10 +15,10 @@ use crate::jobs::columns::{job_id, row_id, signed, to_postcard};
 use crate::jobs::delay::{pending_ms, retry_ms};
 use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::initial_state::Hint;
-use crate::jobs::instance::Run;
+use crate::jobs::instance::{Location, Run};
 use crate::jobs::outcome_rules::{
-    UNEXPECTED_KEY, check_scope, check_value, encode_log, failure_record, is_looped, keyed_rate_settings,
-    pending_too_long, step_settings, too_many_handbacks,
+    UNEXPECTED_KEY, check_length, check_scope, check_value, elements_of, encode_log, failure_record, is_looped,
+    keyed_rate_settings, late_hints, pending_too_long, step_settings, too_many_handbacks,
 };
 use crate::jobs::state::State;
 
@@ -70,7 +70,7 @@ impl ChangeSet<'_> {
         let record = |failure| failure_record(failure, &report.arguments);
         match report.outcome.clone() {
             Outcome::Completed { value, hints } => match check_value(run, row.location.node, &value, &hints) {
-                Ok(()) => self.complete(run, row, &value, hints),
+                Ok(()) => self.complete(run, row, value, hints),
                 Err(failure) => self.fail_attempt(run, row, &record(failure)),
             },
             Outcome::Pending { delay_ms, scope } => match scope.as_deref().map_or(Ok(()), check_scope) {
@@ -89,20 +89,24 @@ impl ChangeSet<'_> {
         }
     }
 
-    fn complete(&mut self, run: &Run, row: JobRow, value: &ValueRef, hints: Hints) -> ChangeResult<()> {
+    fn complete(&mut self, run: &Run, row: JobRow, value: ValueRef, hints: Hints) -> ChangeResult<()> {
         let location = row.location;
-        if let ValueRef::List(chunks) = value
-            && is_looped(run, location.node)
-        {
-            self.store_chunks(location.id, chunks)?;
-        }
+        let value = match value {
+            ValueRef::List(chunks) if is_looped(run, location.node) => {
+                if let Some(failure) = self.check_streamed(location, &chunks, &hints)? {
+                    return self.fail_attempt(run, row, &failure.into());
+                }
+                ValueRef::List(self.complete_list(location.id, chunks)?)
+            }
+            value => value,
+        };
         let inherited = row.hint();
         let hint = Hint {
             priority: hints.priority.or(inherited.priority),
             env: hints.env.map(|env| env.to_vec()).or(inherited.env),
             scope: hints.scope.map(Arc::from).or(inherited.scope),
         };
-        let value = to_postcard(value)?;
+        let value = to_postcard(&value)?;
         let same = self.is_same_result(run, location, &value, &hint)?;
         self.move_to_done(row, State::Completed, hint.clone(), Some(value));
         self.mark_same(location.id, same);
@@ -111,9 +115,19 @@ impl ChangeSet<'_> {
         self.unblock_dependants(run, location, &hint)
     }
 
-    /// Stores the pieces of a list by the position of their first element.
-    fn store_chunks(&mut self, source: i64, chunks: &[Chunk]) -> Result<(), HubError> {
-        let mut first = 0;
+    /// Returns the failure of a job that sets for the rounds of its loop what those that have started did not get, or whose list is
+    /// too long.
+    fn check_streamed(&mut self, source: Location, rest: &[Chunk], hints: &Hints) -> ChangeResult<Option<Failure>> {
+        let recorded = self.elements(source.id)?;
+        Ok(match recorded {
+            0 => None,
+            _ if hints.env.is_some() || hints.scope.is_some() => Some(late_hints(recorded)),
+            _ => check_length(recorded + elements_of(rest)).err(),
+        })
+    }
+
+    /// Stores the pieces of a list, which begin at this position, by the position of their first element.
+    pub(super) fn store_chunks(&mut self, source: i64, mut first: i64, chunks: &[Chunk]) -> Result<(), HubError> {
         for chunk in chunks.iter().filter(|chunk| chunk.count > 0) {
             let count = i64::from(chunk.count);
             self.chunks.push(ChunkRow { source, first, count, value: to_postcard(&*chunk.value)? });

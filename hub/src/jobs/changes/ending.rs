@@ -12,7 +12,7 @@ use super::rows::{ChunkRow, JobRow};
 use crate::error::HubError;
 use crate::jobs::graph::Block;
 use crate::jobs::initial_state::{InheritedHint, InitialState};
-use crate::jobs::instance::{FanOut, IdRange, Location, Run, location_in};
+use crate::jobs::instance::{FanOut, IdRange, Location, Run, WINDOW, location_in};
 use crate::jobs::state::State;
 
 /// Ends of a run for which ids are reserved. Each is after a reset by a person.
@@ -93,6 +93,8 @@ impl ChangeSet<'_> {
             first: self.allocate_ids(stride.saturating_mul(MAX_ENDS))?,
             stride,
             count: 0,
+            streams: false,
+            max_live: WINDOW,
             expanded: 0,
             settled: 0,
             failed: 0,
@@ -177,7 +179,7 @@ impl ChangeSet<'_> {
     }
 
     /// Returns the rows of `job` in a range.
-    fn rows_in(&mut self, range: IdRange) -> ChangeResult<Vec<JobRow>> {
+    pub(super) fn rows_in(&mut self, range: IdRange) -> ChangeResult<Vec<JobRow>> {
         if !self.snapshot.has_read_jobs(range) {
             self.required.job_ranges.insert(range);
             return Err(ChangeError::MissingRows);

@@ -1,4 +1,4 @@
-//! Fan-outs: they start when their source completes. Their rounds are instantiated a window at a time, so that a loop over a
+//! Fan-outs: they start when their source completes, or while it runs (see [`stream`](super::stream)). Their rounds are instantiated a window at a time, so that a loop over a
 //! million elements has few live rows.
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet};
@@ -12,27 +12,14 @@ impl ChangeSet<'_> {
     /// which happens once.
     pub(super) fn start_fan_out(&mut self, run: &Run, location: Location) -> ChangeResult<()> {
         let node = run.graph.fan_out(location.node).ok_or_else(|| HubError::damaged("a job where a loop should be"))?;
+        let stride = run.graph.blocks.get(node.body).map_or(0, Block::stride);
         let over = node.over.ok_or_else(|| HubError::damaged("a `finally` block where a loop should be"))?;
         let source = location_in(run, instance_of(run, location)?, over)?.id;
-        let stride = run.graph.blocks.get(node.body).map_or(0, Block::stride);
         let count = if stride == 0 { 0 } else { self.elements(source)? };
         if count == 0 {
             return self.complete_fan_out(run, location);
         }
-        let ids = count.checked_mul(stride).ok_or_else(|| HubError::damaged("a list of too many elements"))?;
-        let fan_out = FanOut {
-            id: location.id,
-            run: run.key,
-            node: location.node,
-            outer: location.fanout,
-            source,
-            first: self.allocate_ids(ids)?,
-            stride,
-            count,
-            expanded: 0,
-            settled: 0,
-            failed: 0,
-        };
+        let fan_out = self.new_fan_out(run, location, count)?;
         self.fan_outs.insert(location.id, fan_out);
         self.match_rounds(run, &fan_out)?;
         self.count_rounds(run, node.body, State::Blocked, count);
@@ -48,8 +35,8 @@ impl ChangeSet<'_> {
         }
     }
 
-    /// Returns the length of the list that a job returned.
-    fn elements(&mut self, source: i64) -> ChangeResult<i64> {
+    /// Returns the length of the list that a job returned, or how much of it is recorded while the job runs.
+    pub(super) fn elements(&mut self, source: i64) -> ChangeResult<i64> {
         let changed = self.chunks.iter().rev().find(|chunk| chunk.source == source);
         if let Some(last) = changed {
             return Ok(last.first + last.count);

@@ -20,6 +20,7 @@
 //! | `reuse` | jobs of reruns that get the results of the run before |
 //! | `propagate` | what becomes of dependants |
 //! | `fan_out`, `instantiate` | rounds of loops and the rows of blocks |
+//! | `stream` | loops that run while their source does |
 //! | `settle` | how rounds, loops and runs end |
 //! | `handlers` | the calls of `!on_failure` |
 //! | `ending` | `finally` blocks, and the ends of runs |
@@ -41,3 +42,4 @@ mod reuse;
 pub(crate) mod rows;
 mod settle;
 pub(crate) mod snapshot;
+mod stream;

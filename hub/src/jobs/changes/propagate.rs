@@ -86,6 +86,7 @@ impl ChangeSet<'_> {
             let is_job = run.graph.job(child.node).is_some();
             let next = if is_job { State::Ready } else { State::Expanding };
             let is_free = row.after_parent_completed(self.now, next);
+            let streams = !is_job && row.state == State::Expanding && !is_free;
             self.put(row.clone());
             if is_free && is_job {
                 self.pending_notifications.work = true;
@@ -95,6 +96,8 @@ impl ChangeSet<'_> {
                 }
             } else if is_free {
                 self.start_fan_out(run, child)?;
+            } else if streams {
+                self.end_stream(run, child)?;
             }
         }
         Ok(())
@@ -111,6 +114,7 @@ impl ChangeSet<'_> {
         self.count_transition(run, location.node, from, State::Failed);
         self.mark_closed(run, location)?;
         let blocked = self.block_dependants(run, location, location.id);
+        let blocked = self.block_streams(run, location).and(blocked);
         self.call_handler(run, &row, &record.failure).and(blocked)
     }
 
@@ -141,9 +145,13 @@ impl ChangeSet<'_> {
                 self.reopen(run, instance_of(run, location)?)?;
             }
             jobs += u64::from(run.graph.job(location.node).is_some());
+            let has_rounds = run.graph.fan_out(location.node).is_some() && row.state != State::Blocked;
             self.count_transition(run, location.node, row.state, State::Cancelled);
             self.move_to_done(row, State::Cancelled, Hint::default(), None);
             self.mark_closed(run, location)?;
+            if has_rounds && let Some(fan_out) = self.fan_out(location.id)? {
+                jobs += self.cancel_rounds(run, &fan_out)?;
+            }
             let dependants = self.dependants(run, location);
             walk.extend(missing.allow(dependants)?.unwrap_or_default());
         }

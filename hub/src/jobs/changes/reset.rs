@@ -228,7 +228,9 @@ impl ChangeSet<'_> {
                 self.reopen(run, instance_of(run, location)?)?;
                 // one that has started before does not expire
                 row.expires_at = row.expires_at.and(self.expiry(run, location.node)?);
-                self.put(row.unblocked(State::Blocked));
+                // a loop that streamed goes on where it was
+                let has_started = run.graph.fan_out(location.node).is_some() && self.fan_out(location.id)?.is_some();
+                self.put(row.unblocked(if has_started { State::Expanding } else { State::Blocked }));
                 Ok(true)
             }
         }

@@ -86,7 +86,7 @@ impl ChangeSet<'_> {
             NodeKind::Job(_) => None,
         };
         let (state, initial) = match fan_out {
-            Some(fan_out) => self.state_of_restored(&fan_out)?,
+            Some(fan_out) => self.state_of_restored(run, &fan_out)?,
             None => {
                 let parents = self.parent_states(run, location)?;
                 let initial = InitialState::from_parents(parents.iter().map(|(_, state)| state));
@@ -105,7 +105,17 @@ impl ChangeSet<'_> {
     }
 
     /// Returns the state of a fan-out that had started when it was cancelled. If all its rounds had settled, some had failed.
-    fn state_of_restored(&mut self, fan_out: &FanOut) -> ChangeResult<(State, InitialState)> {
+    fn state_of_restored(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<(State, InitialState)> {
+        if fan_out.streams {
+            let parents = self.parent_states(run, fan_out.location())?;
+            let initial = InitialState::from_parents(parents.iter().map(|(_, state)| state));
+            let is_stuck = matches!(initial, InitialState::Stuck { .. }) && fan_out.settled == fan_out.count;
+            return Ok(match is_stuck {
+                true => (State::Stuck, initial),
+                // its source completes later
+                false => (State::Expanding, InitialState::Blocked { waiting_for: 1 }),
+            });
+        }
         if fan_out.settled < fan_out.count {
             return Ok((State::Expanding, InitialState::Ready));
         }
@@ -249,6 +259,10 @@ impl ChangeSet<'_> {
             if block == instance.block {
                 let child = location_in(run, instance, *child)?;
                 if self.done_row(child.id)?.is_some_and(|row| row.state == State::Cancelled) {
+                    // the rounds of a loop that streamed were cancelled with it
+                    if run.graph.fan_out(child.node).is_some() && self.fan_out(child.id)?.is_some() {
+                        return Err(HubError::LoopEnded { run: run.id, job: job_id(location.id) }.into());
+                    }
                     cancelled.push(child);
                 }
                 continue;

@@ -114,7 +114,10 @@ impl ChangeSet<'_> {
         self.fan_outs.insert(fanout, fan_out);
         if fan_out.settled == fan_out.count {
             let run = self.run(fan_out.run)?;
-            return self.close_fan_out(&run, &fan_out);
+            return match fan_out.streams {
+                true => self.pause_stream(&run, &fan_out),
+                false => self.close_fan_out(&run, &fan_out),
+            };
         }
         if fan_out.can_grow() {
             self.pending_notifications.growing.insert(fanout);
@@ -122,7 +125,7 @@ impl ChangeSet<'_> {
         Ok(())
     }
 
-    fn close_fan_out(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<()> {
+    pub(super) fn close_fan_out(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<()> {
         let location = fan_out.location();
         if fan_out.failed == 0 {
             return self.complete_fan_out(run, location);
@@ -133,7 +136,7 @@ impl ChangeSet<'_> {
     }
 
     /// A fan-out with failed rounds is stuck, like a job behind a failed one.
-    fn block_fan_out(&mut self, run: &Run, location: Location, failed_job: i64) -> ChangeResult<()> {
+    pub(super) fn block_fan_out(&mut self, run: &Run, location: Location, failed_job: i64) -> ChangeResult<()> {
         if let Some(row) = self.job(location.id)?.filter(|row| row.state == State::Expanding) {
             self.put(row.blocked_by_failure(failed_job));
             self.mark_closed(run, location)?;

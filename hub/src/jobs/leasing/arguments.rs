@@ -2,7 +2,7 @@
 
 use bue_model::job::INLINE_LIMIT;
 use bue_model::wire::{Gathered, JobInput};
-use bue_model::{Failure, FailureKind, ValueRef};
+use bue_model::{Chunk, Failure, FailureKind, ValueRef};
 
 /// Bytes of all arguments of one job, values by reference counted as references. A lease must fit into a message.
 const MAX_ARGUMENT_BYTES: usize = 48 * 1024 * 1024;
@@ -13,6 +13,8 @@ const VALUE_OVERHEAD: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
     pub(crate) inputs: Vec<JobInput>,
+    /// The elements of the job's own list that earlier attempts reported.
+    pub(crate) recorded: Vec<Chunk>,
     /// About as many bytes as they take in a message.
     pub(crate) bytes: usize,
 }
@@ -27,6 +29,13 @@ impl Arguments {
         };
         self.inputs.push(input);
         if self.bytes > MAX_ARGUMENT_BYTES { Err(too_large()) } else { Ok(()) }
+    }
+
+    /// Adds the elements of the job's own list that are recorded, or returns the failure of a job with too many bytes of them.
+    pub(crate) fn with_recorded(mut self, recorded: Vec<Chunk>) -> Result<Self, Failure> {
+        self.bytes += recorded.iter().map(|chunk| chunk_size(&chunk.value)).sum::<usize>();
+        self.recorded = recorded;
+        if self.bytes > MAX_ARGUMENT_BYTES { Err(too_much_recorded()) } else { Ok(self) }
     }
 }
 
@@ -91,6 +100,15 @@ fn gathered_size(value: &Gathered) -> usize {
         Gathered::Nothing => VALUE_OVERHEAD,
         Gathered::Value(value) => encoded_size(value),
     }
+}
+
+fn too_much_recorded() -> Failure {
+    let message = format!(
+        "it cannot be tried again: it would have to yield all elements again that it has handed over to its loop, and their places \
+         alone have more than {} MiB",
+        MAX_ARGUMENT_BYTES / (1024 * 1024)
+    );
+    Failure::new(FailureKind::Limit, message)
 }
 
 fn too_large() -> Failure {

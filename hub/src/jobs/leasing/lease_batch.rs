@@ -97,6 +97,7 @@ impl LeaseBuilder {
             inputs: arguments.inputs,
             env: ready.env.map(Bytes::from),
             count_by: missing_key_field(run, job, ready.rate),
+            recorded: arguments.recorded,
         };
         self.leases.push(lease);
         Ok(())
@@ -151,6 +152,8 @@ pub(crate) fn detached_lease(
         env: env.map(Bytes::from),
         // a start outside the run does not count towards its rate
         count_by: None,
+        // nothing is reported either
+        recorded: Vec::new(),
     };
     builder.leases.push(lease);
     Ok(builder.finish(0))
@@ -179,5 +182,13 @@ fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
         allow: step.settings.allow.clone(),
         keywords: step.settings.keywords.clone(),
         loop_text: run.graph.list_text(job),
+        reports_pieces: job.looped_by.is_some() && run.original.is_none(),
+        window: job.looped_by.and_then(|first| smallest_window(run, first)),
     })
+}
+
+/// Returns the smallest window of the loops that run over the same list as this one.
+fn smallest_window(run: &Run, fan_out: NodeId) -> Option<u32> {
+    let source = run.graph.fan_out(fan_out)?.over?;
+    run.graph.loops_over(source).filter_map(|(_, fan_out)| fan_out.window).min()
 }

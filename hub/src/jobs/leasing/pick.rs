@@ -8,7 +8,8 @@ use bue_model::plan::Settings;
 use bue_model::wire::LeaseRequest;
 
 use crate::jobs::columns::signed;
-use crate::jobs::instance::Location;
+use crate::jobs::instance::{Location, Run};
+use crate::jobs::outcome_rules::streams;
 
 /// Columns of `job` that make a [`ReadyJob`], in the order of its fields, of rows that are ready.
 macro_rules! select_ready {
@@ -148,6 +149,11 @@ pub(crate) struct ReadyJob {
     pub(crate) rate: i64,
     /// When it fails unless an attempt has started.
     pub(crate) expires_at: Option<i64>,
+}
+
+/// Returns whether earlier attempts of a job may have reported elements of its list.
+pub(crate) fn has_recorded(run: &Run, ready: &ReadyJob) -> bool {
+    ready.token > 0 && streams(run, ready.location.node)
 }
 
 /// Separates the jobs that may start from those that have expired. Returns the ids of the latter.

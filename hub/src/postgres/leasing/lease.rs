@@ -14,7 +14,7 @@ use tokio_postgres::types::ToSql;
 use super::leased_jobs::LeasedJob;
 use super::pick::{Isolated, pick, pick_isolated};
 use super::rate::count_start;
-use super::values::{JobToLease, Values};
+use super::values::{JobToLease, Values, with_recorded};
 use crate::error::HubError;
 use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::columns::signed;
@@ -24,7 +24,7 @@ use crate::jobs::leasing::isolation::{company_since, in_isolation};
 use crate::jobs::leasing::lease_batch::{
     LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease, starts_attempt,
 };
-use crate::jobs::leasing::pick::{ReadyJob, counted_leases, with_waiting_rates, without_expired};
+use crate::jobs::leasing::pick::{ReadyJob, counted_leases, has_recorded, with_waiting_rates, without_expired};
 use crate::jobs::state::state_code;
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::query::{LOCK_RUNS, execute, lock_runs, query};
@@ -228,7 +228,10 @@ impl PostgresState {
         if ready.rate != 0 {
             count_start(tx, now, ready.rate).await?;
         }
-        let arguments = values.arguments(tx, &run, instance_of(&run, location)?, job).await;
+        let mut arguments = values.arguments(tx, &run, instance_of(&run, location)?, job).await;
+        if has_recorded(&run, ready) {
+            arguments = with_recorded(tx, location.id, arguments).await;
+        }
         changes.builder.add(&run, job, ready.clone(), arguments)?;
         self.leased_jobs().insert(LeasedJob { location, run: run.key });
         Ok(())

@@ -360,6 +360,20 @@ async fn read_element(tx: &Transaction<'_>, source: i64, element: i64) -> Result
     Ok(Some(JobInput::Element { chunk: Chunk { count, value: Box::new(value) }, index }))
 }
 
+/// Adds the elements of its own list that earlier attempts of a job reported.
+pub(super) async fn with_recorded(
+    tx: &Transaction<'_>,
+    id: i64,
+    arguments: Result<Result<Arguments, Failure>, HubError>,
+) -> Result<Result<Arguments, Failure>, HubError> {
+    let mut recorded = Vec::new();
+    for row in query(tx, "SELECT count, value FROM chunk WHERE source = $1 ORDER BY first", &[&id]).await? {
+        let (count, value) = (small(row.try_get(0)?), from_postcard(row.try_get(1)?)?);
+        recorded.push(Chunk { count, value: Box::new(value) });
+    }
+    Ok(arguments?.and_then(|arguments| arguments.with_recorded(recorded)))
+}
+
 /// Returns the failure that the handler of a job is called for: the one element of a list.
 async fn failure(tx: &Transaction<'_>, run: &Run, instance: Instance, failed: NodeId) -> Result<JobInput, HubError> {
     let handler = run.graph.job(failed).and_then(|job| job.handler);

@@ -65,6 +65,21 @@ impl ReadTx<'_> {
         Ok(Ok(arguments))
     }
 
+    /// Adds the elements of its own list that earlier attempts of a job reported.
+    pub(in crate::sqlite) fn with_recorded(
+        &self,
+        id: i64,
+        arguments: Result<Arguments, Failure>,
+    ) -> Result<Result<Arguments, Failure>, HubError> {
+        let mut select = self.db.prepare_cached("SELECT count, value FROM chunk WHERE source = ?1 ORDER BY first")?;
+        let (mut rows, mut recorded) = (select.query([id])?, Vec::new());
+        while let Some(row) = rows.next()? {
+            let value: Vec<u8> = row.get(1)?;
+            recorded.push(Chunk { count: row.get(0)?, value: Box::new(from_postcard(&value)?) });
+        }
+        Ok(arguments.and_then(|arguments| arguments.with_recorded(recorded)))
+    }
+
     fn result(&self, run: &Run, from: Instance, node: NodeId) -> Result<JobInput, HubError> {
         let instance = self.enclosing(run, from, node_of(run, node)?.block)?;
         let id = location_in(run, instance, node)?.id;

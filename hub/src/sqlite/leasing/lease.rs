@@ -12,7 +12,7 @@ use crate::jobs::instance::instance_of;
 use crate::jobs::leasing::lease_batch::{
     LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease, starts_attempt,
 };
-use crate::jobs::leasing::pick::{ReadyJob, counted_leases, without_expired};
+use crate::jobs::leasing::pick::{ReadyJob, counted_leases, has_recorded, without_expired};
 use crate::jobs::state::state_code;
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::LeaseAnswer;
@@ -131,6 +131,10 @@ impl WriteTx<'_> {
             starts_attempt: starts_attempt(&run, job, &ready),
         };
         let arguments = self.arguments(&run, instance_of(&run, ready.location)?, job, last_read);
+        let arguments = arguments.and_then(|arguments| match has_recorded(&run, &ready) {
+            true => self.with_recorded(ready.location.id, arguments),
+            false => Ok(arguments),
+        });
         builder.add(&run, job, ready, arguments)?;
         Ok(lease)
     }

@@ -93,7 +93,7 @@ function refresh() {
 async function load() {
   [busy, wanted, last] = [true, false, Date.now()];
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+    const answer = await fetch(location.href, { headers: { accept: "text/html", "bue-refresh": "1" }, cache: "no-store" });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const version = page.documentElement.dataset.version;
     // a new release, the end of the session, or a run that is gone: the browser shows what the hub says now
@@ -120,7 +120,8 @@ function listen() {
   clearInterval(slow);
   slow = setInterval(refresh, SLOW_MS);
   if (root.dataset.live === "slow") return;
-  events = new EventSource("/v1/events");
+  const run = root.dataset.run;
+  events = new EventSource(run ? `/v1/events?run=${run}` : "/v1/events");
   let isFirst = true;
   events.onopen = () => {
     if (!isFirst) refresh();
@@ -134,10 +135,7 @@ function listen() {
     }
   };
   events.addEventListener("lagged", refresh);
-  events.addEventListener("run", (event) => {
-    const run = root.dataset.run;
-    if (!run || event.data.includes(run)) refresh();
-  });
+  events.addEventListener("run", refresh);
 }
 
 function stop() {

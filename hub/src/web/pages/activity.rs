@@ -6,7 +6,7 @@ use bue_model::RunState;
 use bue_model::wire::{RunView, StepView};
 use maud::{Markup, html};
 
-use crate::api::lists::{Errors, list_errors, list_runs};
+use crate::api::lists::{Errors, find_run, list_errors, list_runs};
 use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
@@ -138,7 +138,7 @@ async fn steps_of(visit: &Visit, runs: &[RunView], period: &str) -> Result<Vec<(
     let mut all: BTreeMap<String, StepTotals> = BTreeMap::new();
     for run in runs.iter().take(RUNS_WITH_STEPS) {
         // it may have been deleted since the list was read
-        let steps = visit.hub.store.run(run.id).await?.map(|run| run.steps).unwrap_or_default();
+        let steps = find_run(&visit.hub, run.id).await?.map(|run| run.steps).unwrap_or_default();
         steps.into_iter().for_each(|step| add_step(&mut all, &step));
     }
     if let Errors::Groups(groups) = list_errors(&visit.hub, Some(&format!("group=1&since={period}&limit=100"))).await? {

@@ -21,6 +21,7 @@ use crate::web::parts::json_tree::json_tree;
 use crate::web::parts::tables::{column, column_help, number, table};
 use crate::web::parts::texts::{block, bytes, counted, short_text, text};
 use crate::web::parts::times::{duration, when};
+use crate::web::parts::traceback::traceback;
 use crate::web::visit::Visit;
 
 /// Bytes of a log or a traceback on the page.
@@ -34,7 +35,7 @@ pub(in crate::web) async fn page(visit: &Visit, id: &str) -> Result<Page, ErrorR
     let view = &why.job;
     let body = html! {
         (card("state", "State", &state(visit, &why)))
-        @if let Some(failure) = &view.failure { (card("failure", "Failure", &failed(failure))) }
+        @if let Some(failure) = &view.failure { (card("failure", "Failure", &failed(visit, job, failure).await)) }
         @if !view.last_attempts.is_empty() { (card("attempts", "Attempts", &attempts(visit, &view.last_attempts))) }
         (card("log", "Log of the last attempt", &log(visit, &why).await?))
         (card("inputs", "Inputs", &value_card(&job_inputs(visit, job).await, &format!("/jobs/{job}/inputs.json"))))
@@ -197,11 +198,12 @@ fn delay(why: &WhyView) -> Markup {
     }
 }
 
-fn failed(failure: &Failure) -> Markup {
+async fn failed(visit: &Visit, job: JobId, failure: &Failure) -> Markup {
+    let code = if failure.trace.is_some() { job_reads::code_of(&visit.hub, job).await } else { None };
     html! {
         div.message { (block(&failure.message, MAX_TEXT)) }
         p.hint { "Kind: " (failure.kind.name()) }
-        @if let Some(trace) = &failure.trace { details.trace open { summary { "Traceback" } (block(trace, MAX_TEXT)) } }
+        @if let Some(trace) = &failure.trace { details.trace open { summary { "Traceback" } (traceback(trace, code.as_deref(), MAX_TEXT)) } }
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) mod overview;
 pub(super) mod overview_past;
 pub(super) mod pipeline;
 pub(super) mod pipelines;
+pub(super) mod rerun;
 pub(super) mod run;
 pub(super) mod runs;
 pub(super) mod runs_change;

@@ -1,6 +1,6 @@
 //! Starting a run: the form that a pipeline's parameters make, and what is sent when it is filled in.
 
-use bue_model::param::{ParamView, read_json};
+use bue_model::param::ParamView;
 use bue_model::wire::FieldError;
 use http::{Response, StatusCode};
 use maud::{Markup, html};
@@ -16,13 +16,11 @@ use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
 use crate::web::parts::figures::empty_state;
 use crate::web::parts::forms::problem_notices;
+use crate::web::parts::param_fields::{is_about, param_field, sent, typed_value};
 use crate::web::parts::tables::{column, table};
-use crate::web::parts::texts::{text, visible};
+use crate::web::parts::texts::text;
 use crate::web::parts::times::when;
 use crate::web::visit::Visit;
-
-/// What the names of the fields begin with that have values of parameters.
-const PARAM: &str = "param.";
 
 pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let form = Form::parse(visit.query().unwrap_or_default().as_bytes());
@@ -89,69 +87,11 @@ pub(in crate::web) fn start_form(name: &str, params: &[ParamView], form: &Form, 
             input type="hidden" name="pipeline" value=(name);
             (problem_notices(others))
             @if params.is_empty() { p.hint { "This pipeline has no parameters." } }
-            @for param in params {
-                (field(param, form.raw(&format!("{PARAM}{}", param.name)), problems.iter().find(|problem| is_about(problem, &param.name))))
-            }
+            @for param in params { (param_field(param, sent(form, param), problems)) }
             label.field { span { "priority" } input name="priority" type="number" step="1" placeholder="0" value=(form.text("priority")); }
             button.primary type="submit" { "Start" }
         }
     }
-}
-
-fn is_about(problem: &FieldError, param: &str) -> bool {
-    problem.field == param || problem.field.strip_prefix("params.") == Some(param)
-}
-
-fn field(param: &ParamView, sent: Option<&str>, problem: Option<&FieldError>) -> Markup {
-    let name = format!("{PARAM}{}", param.name);
-    let default = param.default.as_ref().map(value_text).unwrap_or_default();
-    let is_invalid = problem.is_some();
-    html! {
-        label.field {
-            span { (text(&param.name)) " " span.hint { (param.kind) @if param.required { ", required" } @if let Some(range) = range(param) { ", " (range) } } }
-            @if !param.one_of.is_empty() {
-                select name=(name) aria-invalid=[is_invalid.then_some("true")] {
-                    @if !param.required { option value="" { "default: " (visible(&default)) } }
-                    @for choice in &param.one_of {
-                        option value=(value_text(choice)) selected[sent == Some(&value_text(choice))] { (visible(&value_text(choice))) }
-                    }
-                }
-            } @else if param.kind == "bool" {
-                select name=(name) aria-invalid=[is_invalid.then_some("true")] {
-                    @if !param.required { option value="" { "default: " (default) } }
-                    @for choice in ["true", "false"] { option value=(choice) selected[sent == Some(choice)] { (choice) } }
-                }
-            } @else if ["list", "map", "json"].contains(&param.kind.as_str()) {
-                textarea name=(name) rows="3" spellcheck="false" placeholder=(default) required[param.required]
-                    aria-invalid=[is_invalid.then_some("true")] { (sent.unwrap_or_default()) }
-            } @else {
-                input name=(name) type=(input_type(&param.kind)) step=[(param.kind == "float").then_some("any")] value=(sent.unwrap_or_default())
-                    placeholder=(default) required[param.required] spellcheck="false" autocomplete="off"
-                    aria-invalid=[is_invalid.then_some("true")];
-            }
-            @if let Some(problem) = problem { span.bad { (visible(&problem.message)) } }
-        }
-    }
-}
-
-fn input_type(kind: &str) -> &'static str {
-    match kind {
-        "int" | "float" => "number",
-        "date" => "date",
-        _ => "text",
-    }
-}
-
-/// The smallest and the largest value of a parameter, as scripts write them: `1..10`. `None` if it has no limits.
-pub(super) fn range(param: &ParamView) -> Option<String> {
-    let bound = |value: &Option<Value>| value.as_ref().map(value_text).unwrap_or_default();
-    let has_limits = param.min.is_some() || param.max.is_some();
-    has_limits.then(|| format!("{}..{}", bound(&param.min), bound(&param.max)))
-}
-
-/// A value as it is typed: a text as it is, everything else as JSON.
-pub(super) fn value_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The body of the request that a filled form means. Fields that are left empty have their defaults.
@@ -161,8 +101,8 @@ pub(super) fn value_text(value: &Value) -> String {
 pub(in crate::web) fn invocation(params: &[ParamView], form: &Form) -> Result<Value, Vec<FieldError>> {
     let (mut values, mut problems) = (Map::new(), Vec::new());
     for param in params {
-        let Some(sent) = form.raw(&format!("{PARAM}{}", param.name)).filter(|sent| !sent.is_empty()) else { continue };
-        match typed(&param.kind, sent) {
+        let Some(sent) = sent(form, param).filter(|sent| !sent.is_empty()) else { continue };
+        match typed_value(&param.kind, sent) {
             Ok(value) => drop(values.insert(param.name.clone(), value)),
             Err(message) => problems.push(FieldError { field: param.name.clone(), message }),
         }
@@ -176,16 +116,6 @@ pub(in crate::web) fn invocation(params: &[ParamView], form: &Form) -> Result<Va
         }
     }
     if problems.is_empty() { Ok(body) } else { Err(problems) }
-}
-
-/// The value that a person typed: texts and dates as they are, everything else as JSON.
-fn typed(kind: &str, sent: &str) -> Result<Value, String> {
-    if ["text", "date", "datetime"].contains(&kind) {
-        return Ok(json!(sent));
-    }
-    // also rejects what the API would: it reads JSON more strictly
-    read_json(sent).map_err(|error| format!("it is not JSON: {error}"))?;
-    serde_json::from_str(sent).map_err(|error| format!("it is not JSON: {error}"))
 }
 
 #[cfg(test)]

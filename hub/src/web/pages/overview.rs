@@ -5,7 +5,7 @@ use bue_model::history::{HistorySample, HistoryView};
 use bue_model::wire::{RunView, WorkerView};
 use maud::{Markup, html};
 
-use crate::api::lists::{Errors, list_errors, list_runs};
+use crate::api::lists::{Errors, list_errors, list_runs, list_workers};
 use crate::api::records::history;
 use crate::api::schedules;
 use crate::http::reply::ErrorReply;
@@ -35,7 +35,7 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     }
     let period = period_named(&visit.parameter("period")).value;
     let history = history(&visit.hub, Some(&format!("from={period}"))).await?;
-    let workers = visit.hub.workers.views(visit.now);
+    let workers = list_workers(&visit.hub);
     let Errors::Groups(errors) = list_errors(&visit.hub, Some("group=1&since=24h&limit=8")).await? else {
         return Ok(Page::new(Section::Overview, "Overview", html! {}));
     };

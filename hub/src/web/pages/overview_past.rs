@@ -130,8 +130,9 @@ fn figures_table(then: &HistorySample, next: Option<&HistorySample>, live: Optio
 
 fn samples_table(around: &Around) -> Markup {
     let (first, last) = (around.chosen.saturating_sub(AROUND), around.chosen.saturating_add(AROUND));
-    let columns: Vec<Column> =
-        std::iter::once(column("time")).chain(SAMPLE_FIGURES.iter().map(|figure| number(figure.name, ""))).collect();
+    let columns: Vec<Column> = std::iter::once(column("time"))
+        .chain(SAMPLE_FIGURES.iter().map(|figure| number(figure.name, figure.explanation)))
+        .collect();
     let shown = around.samples.iter().enumerate().filter(|(index, _)| (first..=last).contains(index));
     let rows: Vec<_> = shown
         .map(|(index, sample)| {

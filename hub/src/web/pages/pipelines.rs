@@ -28,7 +28,7 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let mut rows = Vec::with_capacity(shown.len());
     for summary in shown {
         // it may have been removed since the list was read
-        let view = visit.hub.store.pipeline(summary.name.clone()).await?;
+        let view = pipelines::find(&visit.hub, &summary.name).await?;
         rows.push(row(visit, summary, view.as_ref()));
     }
     let next = shown.last().filter(|_| rest.len() > shown.len()).map(|last| last.name.as_str());

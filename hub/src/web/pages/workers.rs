@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bue_model::wire::{JobView, WorkerView};
 use maud::{Markup, html};
 
+use crate::api::lists::{list_running_jobs, list_workers};
 use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
@@ -25,11 +26,11 @@ const MAX_LINKS: usize = 10;
 
 pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let (scope, after) = (visit.parameter("scope").trim().to_owned(), visit.parameter("after"));
-    let all = visit.hub.workers.views(visit.now);
+    let all = list_workers(&visit.hub);
     let matching = all.iter().filter(|worker| scope.is_empty() || worker.scopes.contains(&scope));
     let matching: Vec<&WorkerView> = matching.filter(|worker| worker.name.as_str() > after.as_str()).collect();
     let shown = matching.get(..LIMIT).unwrap_or(&matching);
-    let jobs = if shown.is_empty() { Vec::new() } else { visit.hub.store.running_jobs(MAX_JOBS).await? };
+    let jobs = if shown.is_empty() { Vec::new() } else { list_running_jobs(&visit.hub, MAX_JOBS).await? };
     let jobs = by_worker(&jobs);
     let to = |after: &str| with_query("/workers", [("scope", scope.as_str()), ("after", after)]);
     let next = shown.last().filter(|_| matching.len() > shown.len()).map(|last| to(&last.name)).unwrap_or_default();

@@ -10,18 +10,44 @@ const MAX_COLUMNS: usize = 500;
 /// A row of a table: the call that it belongs to, and its fields.
 type Row = (String, Map<String, Value>);
 
-/// Writes the results of calls, as the API returns them. Each element of a list is a row; the fields of objects are columns. The first
-/// column names the call.
-pub(in crate::web) fn csv(calls: &[Value]) -> String {
-    let rows: Vec<Row> = calls.iter().flat_map(rows_of).collect();
-    let names: BTreeSet<&String> = rows.iter().flat_map(|(_, fields)| fields.keys()).collect();
-    let names: Vec<&String> = names.into_iter().take(MAX_COLUMNS).collect();
-    let mut text = line(std::iter::once("call".to_owned()).chain(names.iter().map(|name| harmless(name))));
-    for (call, fields) in &rows {
-        let cells = names.iter().map(|name| fields.get(*name).map(cell).unwrap_or_default());
-        text.push_str(&line(std::iter::once(call.clone()).chain(cells)));
+/// The columns of a table: the call, and the first fields by name of all that were added.
+#[derive(Debug, Default)]
+pub(in crate::web) struct CsvColumns(BTreeSet<String>);
+
+impl CsvColumns {
+    /// Adds the fields of results of calls, as the API returns them.
+    pub(in crate::web) fn add(&mut self, calls: &[Value]) {
+        for (_, fields) in calls.iter().flat_map(rows_of) {
+            for name in fields.into_iter().map(|(name, _)| name) {
+                self.0.insert(name);
+                if self.0.len() > MAX_COLUMNS {
+                    self.0.pop_last();
+                }
+            }
+        }
     }
-    text
+
+    /// The first line.
+    pub(in crate::web) fn header(&self) -> String {
+        line(std::iter::once("call".to_owned()).chain(self.0.iter().map(|name| harmless(name))))
+    }
+
+    /// Writes results: each element of a list is a row, and the fields of objects are columns.
+    ///
+    /// # Errors
+    /// The name of a field that is no column, although there is room for it.
+    pub(in crate::web) fn rows(&self, calls: &[Value]) -> Result<String, String> {
+        let mut text = String::new();
+        for (call, fields) in calls.iter().flat_map(rows_of) {
+            let is_full = self.0.len() == MAX_COLUMNS;
+            if let Some(name) = fields.keys().find(|name| !is_full && !self.0.contains(*name)) {
+                return Err(name.clone());
+            }
+            let cells = self.0.iter().map(|name| fields.get(name).map(cell).unwrap_or_default());
+            text.push_str(&line(std::iter::once(call).chain(cells)));
+        }
+        Ok(text)
+    }
 }
 
 /// The rows of one call. A value that is no object has the column `value`.
@@ -68,6 +94,12 @@ mod tests {
 
     use super::*;
 
+    fn csv(calls: &[Value]) -> String {
+        let mut columns = CsvColumns::default();
+        columns.add(calls);
+        columns.header() + &columns.rows(calls).expect("all columns")
+    }
+
     #[test]
     fn lists_of_objects_are_tables_and_formulas_are_texts() {
         let calls = [
@@ -79,5 +111,18 @@ mod tests {
         let expected = "call,city,n,value,x\r\nrows,\"a,\"\"b\"\"\",1,,\r\nrows,,,,[1]\r\n9,,,'=HYPERLINK(1),\r\n";
         assert_eq!(csv(&calls), expected);
         assert_eq!(csv(&[]), "call\r\n");
+    }
+
+    #[test]
+    fn columns_are_bounded_and_a_new_one_is_noticed() {
+        let mut columns = CsvColumns::default();
+        let one = |name: String| json!({ "name": "a", "value": { (name): 1 } });
+        columns.add(&[one("b".to_owned())]);
+        assert_eq!(columns.rows(&[one("c".to_owned())]), Err("c".to_owned()), "nothing is left out silently");
+        for number in 0..2 * MAX_COLUMNS {
+            columns.add(&[one(format!("{number:04}"))]);
+        }
+        assert_eq!(columns.header().split(',').count(), 1 + MAX_COLUMNS);
+        assert!(columns.rows(&[one("zzz".to_owned())]).is_ok_and(|row| row.starts_with("a,,")), "the documented limit");
     }
 }

@@ -10,6 +10,8 @@ pub(super) enum Event {
     Lease(u32),
     /// One batch.
     Report(Vec<(usize, Answer)>),
+    /// So many elements of a list whose job goes on; or of one that ended.
+    Piece(usize, u32),
     Heartbeat(usize),
     Wait(i64),
     Reap,
@@ -43,6 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (1..6_u32).prop_map(Event::Lease),
         12 => prop::collection::vec((which(), answer()), 1..2).prop_map(Event::Report),
         4 => prop::collection::vec((which(), answer()), 2..6).prop_map(Event::Report),
+        5 => (which(), 0..5_u32).prop_map(|(which, count)| Event::Piece(which, count)),
         2 => which().prop_map(Event::Heartbeat),
         2 => (0..LEASE).prop_map(Event::Wait),
         2 => Just(Event::Reap),

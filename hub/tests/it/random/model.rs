@@ -71,6 +71,8 @@ pub(super) struct Model {
     /// The loops around each node, outermost first; `finally` is one.
     around: BTreeMap<u32, Vec<u32>>,
     pub(super) completed: BTreeMap<Key, ModelValue>,
+    /// The pieces that running attempts of sources reported: the position of the first element, the number of elements, and a name.
+    pub(super) streamed: BTreeMap<Key, Vec<(u32, u32, String)>>,
     pub(super) failed: BTreeSet<Key>,
     cancelled: BTreeSet<Key>,
     /// Jobs and loops that were cancelled with the run, and not reset since.
@@ -101,6 +103,7 @@ impl Model {
             is_finally_cancelled: false,
             around: BTreeMap::new(),
             completed: BTreeMap::new(),
+            streamed: BTreeMap::new(),
             failed: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             ended: BTreeSet::new(),
@@ -257,6 +260,8 @@ impl Model {
         match after([all[&source]]) {
             _ if self.is_gone(&(each.id.0, path.to_vec())) => Status::Cancelled,
             Status::Open => combine(rounds),
+            // the rounds of what a source yielded before it failed go on
+            Status::Stuck if combine(rounds) == Status::Blocked => Status::Blocked,
             never_started => never_started,
         }
     }
@@ -267,7 +272,13 @@ impl Model {
     }
 
     fn rounds(&self, source: &Key) -> u32 {
-        self.completed.get(source).map_or(0, |given| given.elements.expect("a list"))
+        let completed = self.completed.get(source).map(|given| given.elements.expect("a list"));
+        completed.unwrap_or_else(|| self.elements_streamed(source))
+    }
+
+    /// Returns how many elements the attempts of a source have reported before they ended.
+    pub(super) fn elements_streamed(&self, source: &Key) -> u32 {
+        self.streamed.get(source).and_then(|pieces| pieces.last()).map_or(0, |(first, count, _)| first + count)
     }
 
     /// Returns a job's parents: jobs, and loops whose lists it gathers.

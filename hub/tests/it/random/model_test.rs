@@ -68,6 +68,7 @@ impl ModelTest {
         match event {
             Event::Lease(count) => drop(self.lease(*count).await),
             Event::Report(answers) => self.report(answers).await,
+            Event::Piece(which, count) => self.report_piece(*which, *count).await,
             Event::Heartbeat(which) => self.heartbeat(*which).await,
             Event::Wait(ms) => self.world.now += ms,
             Event::Reap => self.reap().await,

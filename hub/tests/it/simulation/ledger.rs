@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, JobInput, Lease, Verdict};
+use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, JobInput, Lease, PieceVerdict, Verdict};
 use bue_model::{JobId, Outcome, RateKey, RunId, Token, ValueRef};
 
+use super::worker::SOURCE_ELEMENTS;
 use crate::contract::handlers::input_of_lease;
 use crate::power_cuts::origin;
 use crate::world::text_of;
@@ -110,6 +111,16 @@ impl Ledger {
         }
     }
 
+    /// Checks that a piece is recorded if and only if its job is leased under the token.
+    pub(super) fn check_piece(&self, job: JobId, token: Token, verdict: PieceVerdict) -> Result<(), String> {
+        let holds = self.leased.get(&job) == Some(&token);
+        match verdict == PieceVerdict::LeaseLost {
+            true if holds => Err(format!("a valid piece of job {job} was refused")),
+            false if !holds => Err(format!("a stale piece of job {job} was accepted")),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn record_report(
         &mut self,
         job: JobId,
@@ -211,6 +222,11 @@ impl Ledger {
             }
         }
         for value in results {
+            if let ValueRef::List(chunks) = value
+                && chunks.iter().map(|chunk| chunk.count).sum::<u32>() != SOURCE_ELEMENTS
+            {
+                return Err(format!("a list that was reported in pieces is a {}", text_of(value)));
+            }
             let Some((job, token)) = origin(&text_of(value)) else { continue };
             if self.results.get(&job) != Some(&token) {
                 return Err(format!("the run's result is not that of job {job}"));

@@ -23,7 +23,7 @@ use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, P
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView, ScheduledRun};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, Lease, LeaseBatch, LeaseRequest,
-    ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
+    ListPiece, PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 
@@ -163,6 +163,16 @@ impl JobStore for Witness {
             &what,
             |store| store.heartbeat(now, heartbeat),
             move |ledger, answer| ledger.check_heartbeat(&sent, answer),
+        )
+    }
+
+    fn record_piece(&self, now: Timestamp, piece: ListPiece) -> StoreFuture<'_, PieceVerdict> {
+        let what = format!("piece {} {:?} {}", piece.job, piece.token, piece.first);
+        let (job, token) = (piece.job, piece.token);
+        self.see(
+            &what,
+            |store| store.record_piece(now, piece),
+            move |ledger, verdict| ledger.check_piece(job, token, *verdict),
         )
     }
 

@@ -8,19 +8,23 @@ use std::time::Duration;
 use bue_client::HubClient;
 use bue_hub::LEASE_MS;
 use bue_model::attempt::AttemptUsage;
-use bue_model::wire::{Heartbeat, Lease, LeaseRequest, Report, ReportBatch, WorkerStatus};
-use bue_model::{JobId, Outcome, RateKey, Token};
+use bue_model::job::Hints;
+use bue_model::wire::{Heartbeat, Lease, LeaseRequest, ListPiece, PieceVerdict, Report, ReportBatch, WorkerStatus};
+use bue_model::{Chunk, JobId, Outcome, RateKey, Token, ValueRef};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::{SimRng, roll};
-use crate::world::{PENDING, RESET, completed, failed, list};
+use crate::world::{PENDING, RESET, completed, failed, list, value};
 
 /// Jobs that it holds at one time.
 const SLOTS: usize = 4;
 /// Time between attempts to reach a hub that does not answer.
 const HUB_RETRY_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Elements of the list that loops run over.
+pub(super) const SOURCE_ELEMENTS: u32 = 4;
 
 /// What its tasks share.
 struct Worker {
@@ -79,7 +83,13 @@ impl Worker {
     async fn run(self: Arc<Self>, lease: Lease, step: String) {
         let most = [50, 2_000, 2_000, 3 * LEASE_MS][roll(&self.rng, 4) as usize];
         sleep(Duration::from_millis(roll(&self.rng, most))).await;
-        let outcome = self.outcome(&lease, &step);
+        let outcome = match self.outcome(&lease, &step) {
+            Outcome::Completed { value: ValueRef::List(_), .. } => match self.stream(&lease).await {
+                Some(rest) => rest,
+                None => return,
+            },
+            outcome => outcome,
+        };
         let report = Report {
             job: lease.job,
             token: lease.token,
@@ -91,6 +101,31 @@ impl Worker {
         let _ = self.reports.send(report);
     }
 
+    /// Reports some of the elements of a list in pieces, each until the hub answers, and returns the rest. `None` if the lease is lost.
+    async fn stream(&self, lease: &Lease) -> Option<Outcome> {
+        let (run, job, token) = (lease.run, lease.job, lease.token);
+        let mut first: u32 = lease.recorded.iter().map(|chunk| chunk.count).sum();
+        while first < SOURCE_ELEMENTS && roll(&self.rng, 4) > 0 {
+            sleep(Duration::from_millis(roll(&self.rng, 2_000))).await;
+            let count = 1 + roll(&self.rng, u64::from(SOURCE_ELEMENTS - first)) as u32;
+            let chunks = vec![piece_of(first, count)];
+            let piece = ListPiece { worker: self.name.clone(), run, job, token, first: first.into(), chunks, wait_ms: 0 };
+            let verdict = loop {
+                match self.hub.record_piece(&piece).await {
+                    Ok(verdict) => break verdict,
+                    Err(error) => assert!(error.is_transient(), "{error}"),
+                }
+                sleep(HUB_RETRY_BACKOFF).await;
+            };
+            if verdict == PieceVerdict::LeaseLost {
+                return None;
+            }
+            first += count;
+        }
+        let rest = if first < SOURCE_ELEMENTS { vec![piece_of(first, SOURCE_ELEMENTS - first)] } else { Vec::new() };
+        Some(Outcome::Completed { value: ValueRef::List(rest), hints: Hints::default() })
+    }
+
     fn outcome(&self, lease: &Lease, step: &str) -> Outcome {
         if lease.count_by.is_some() {
             return Outcome::Keyed { key: RateKey([(lease.job.0 % 2) as u8; 16]) };
@@ -100,7 +135,7 @@ impl Worker {
             2 | 3 => failed("no"),
             4 => RESET,
             5 => Outcome::Released { reason: "the sandbox died".into(), alone: false },
-            _ if step == "source1" => list(4),
+            _ if step == "source1" => list(SOURCE_ELEMENTS),
             _ => completed(&format!("{}:{}", lease.job, lease.token.number)),
         }
     }
@@ -142,4 +177,8 @@ impl Worker {
             batch.reports.iter().for_each(|report| self.release(report.job, report.token));
         }
     }
+}
+
+fn piece_of(first: u32, count: u32) -> Chunk {
+    Chunk { count, value: Box::new(value(&format!("c{first}"))) }
 }

@@ -141,6 +141,7 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
         inputs: task.inputs.clone(),
         keywords: step.keywords.cloned(),
         stream: task.loop_text.is_some(),
+        batch_items: task.limits.batch_items.max(1),
         env: task.env.clone(),
         environment: task.permissions.environment.clone().into_iter().collect(),
         tcp: task.permissions.tcp.clone(),

@@ -195,7 +195,7 @@ async fn next_message(
 
 fn handle(pool: &HostPool, slot: usize, watchdog: &mut Watchdog, message: FromHost) -> Result<(), RuntimeError> {
     match message {
-        FromHost::Items { id, count, items } => pool.deliver(slot, id, Event::Items { count, items })?,
+        FromHost::Items { id, count, items, early } => pool.deliver(slot, id, Event::Items { count, items, early })?,
         FromHost::Lines { id, position, text, next } => {
             pool.deliver(slot, id, Event::Lines { position, text, next })?;
         }

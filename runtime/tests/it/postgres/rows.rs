@@ -227,7 +227,7 @@ async fn many_rows_are_passed_in_small_batches() {
     let mut expected = ROWS;
     loop {
         match running.next().await.expect("an event") {
-            Event::Items { count, items } => {
+            Event::Items { count, items, .. } => {
                 assert!(items.len() < 100 * 1024, "{}", items.len());
                 let Value::List(rows) = cbor::decode(&items).expect("CBOR") else { panic!("no list") };
                 assert_eq!(rows.len(), count as usize);

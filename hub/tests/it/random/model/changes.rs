@@ -59,8 +59,36 @@ impl Model {
         }
     }
 
+    /// What is in the rounds that a source has started is cancelled with it, also what failed.
     pub(in crate::random) fn cancel(&mut self, key: Key) {
+        for inner in self.unfinished_in_rounds(&key) {
+            self.failed.remove(&inner);
+            self.cancelled.insert(inner);
+        }
         self.cancelled.insert(key);
+    }
+
+    /// Returns the jobs in the rounds of a source that were started while it ran, apart from those that have completed.
+    pub(in crate::random) fn unfinished_in_rounds(&self, source: &Key) -> Vec<Key> {
+        if self.elements_streamed(source) == 0 {
+            return Vec::new();
+        }
+        let owners: Vec<u32> =
+            self.loops.values().filter(|each| each.over.0 == source.0).map(|each| each.id.0).collect();
+        let is_inside = |(node, path): &Key| {
+            path.starts_with(&source.1)
+                && self.around[node].get(source.1.len()).is_some_and(|owner| owners.contains(owner))
+        };
+        let all = self.statuses().into_iter().filter(|(key, status)| {
+            self.is_job(key.0) && is_inside(key) && !matches!(status, Status::Completed | Status::Cancelled)
+        });
+        all.map(|(key, _)| key).collect()
+    }
+
+    /// Elements of a list were reported before its job ended.
+    pub(in crate::random) fn stream(&mut self, key: &Key, count: u32, name: String) {
+        let first = self.elements_streamed(key);
+        self.streamed.entry(key.clone()).or_default().push((first, count, name));
     }
 
     /// Returns the jobs of a call.
@@ -211,6 +239,11 @@ impl Model {
                 if depends && is_cancelled(&child) && !has_other && !restored.contains(&child) {
                     restored.push(child);
                 }
+            }
+            // the rounds that it started while it ran are gone
+            let is_over = |each: &&bue_model::ForEach| each.over.0 == from.0 && !each.body.is_empty();
+            if self.loops.values().any(|each| is_over(&each)) && self.elements_streamed(&from) > 0 {
+                return Err(Unrestorable::Rounds);
             }
             // no loop of the block may have started in which something uses it
             let is_used = |job: &JobNode| {

@@ -24,9 +24,10 @@ impl ModelValue {
         self.elements.map_or_else(|| self.text.clone(), |elements| format!("list of {elements}"))
     }
 
-    /// Returns an element as an argument: its piece, and the position in it.
-    fn element(&self, round: u32) -> String {
-        format!("{}+{}[{}]", self.text, round / PIECE * PIECE, round % PIECE)
+    /// Returns an element behind the first `before` ones as an argument: its piece, and the position in it.
+    fn element(&self, before: u32, round: u32) -> String {
+        let at = round - before;
+        format!("{}+{}[{}]", self.text, before + at / PIECE * PIECE, at % PIECE)
     }
 }
 
@@ -41,7 +42,7 @@ impl Model {
             Input::Node(node) => self.completed[&self.seen_from(path, node.0)].as_text(),
             Input::Loop(each) => {
                 let (over, depth) = (self.loops[&each.0].over.0, self.around[&each.0].len());
-                self.completed[&self.seen_from(path, over)].element(path[depth])
+                self.element(&self.seen_from(path, over), path[depth])
             }
             Input::Literal(ref value) => String::from_utf8(value.to_vec()).expect("text"),
             Input::Run(_) => ANY.to_owned(),
@@ -51,6 +52,16 @@ impl Model {
                 let (source, gather) = (self.seen_from(path, each.over.0), each.gather.expect("it gathers").0);
                 self.values(&source, |round| self.value(&(gather, [&source.1[..], &[round]].concat())))
             }
+        }
+    }
+
+    /// Returns an element of the list of a source as an argument.
+    fn element(&self, source: &Key, round: u32) -> String {
+        let pieces = self.streamed.get(source).map_or(&[][..], Vec::as_slice);
+        let piece = pieces.iter().find(|(first, count, _)| (*first..first + count).contains(&round));
+        match piece {
+            Some((first, _, name)) => format!("{name}+{first}[{}]", round - first),
+            None => self.completed[source].element(self.elements_streamed(source), round),
         }
     }
 
@@ -74,7 +85,7 @@ impl Model {
     fn result(&self, node: u32, path: &[u32]) -> String {
         let Some(each) = self.around[&node].get(path.len()) else { return self.value(&(node, path.to_vec())) };
         let source = (self.loops[each].over.0, path.to_vec());
-        if !self.completed.contains_key(&source) {
+        if !self.completed.contains_key(&source) && self.elements_streamed(&source) == 0 {
             return "-".to_owned();
         }
         self.values(&source, |round| self.result(node, &[path, &[round]].concat()))

@@ -1,8 +1,10 @@
 //! Workers report.
 
+use std::ops::Range;
+
 use bue_model::attempt::AttemptUsage;
 use bue_model::job::Hints;
-use bue_model::wire::{Report, ReportBatch, Verdict};
+use bue_model::wire::{ListPiece, PieceVerdict, Report, ReportBatch, Verdict};
 use bue_model::{Chunk, Outcome, ValueRef};
 
 use super::{Holding, ModelTest, nth};
@@ -26,6 +28,45 @@ impl ModelTest {
         if !self.is_long && answers.iter().all(|(_, answer)| *answer == Answer::Again) {
             assert_eq!(self.world.view(self.run).await, before);
         }
+    }
+
+    /// Reports elements of a list whose job goes on, twice. Under a lease that has ended, this changes nothing.
+    pub(super) async fn report_piece(&mut self, which: usize, count: u32) {
+        let sources = self.holdings.keys().filter(|key| self.model.is_source(key.0));
+        let Some(key) = nth(sources, which).cloned() else { return self.report_late_piece(which).await };
+        self.numbers += 1;
+        let name = self.name_of(&key);
+        let held = self.holdings[&key].held.clone();
+        for _ in 0..2 {
+            assert_eq!(
+                self.send_piece(&held, self.model.elements_streamed(&key), count, &name).await,
+                PieceVerdict::Accepted
+            );
+        }
+        if count > 0 {
+            self.model.stream(&key, count, name);
+        }
+    }
+
+    async fn report_late_piece(&self, which: usize) {
+        let Some((held, ..)) = nth(self.reported.iter(), which) else { return };
+        let before = self.world.view(self.run).await;
+        assert_eq!(self.send_piece(held, 0, 1, "late").await, PieceVerdict::LeaseLost);
+        assert_eq!(self.world.view(self.run).await, before);
+    }
+
+    async fn send_piece(&self, held: &LeasedJob, first: u32, count: u32, name: &str) -> PieceVerdict {
+        let chunk = Chunk { count, value: Box::new(value(&format!("{name}+{first}"))) };
+        let chunks = if count > 0 { vec![chunk] } else { Vec::new() };
+        let (run, job, token) = (held.lease.run, held.job(), held.lease.token);
+        let piece = ListPiece { worker: "w1".into(), run, job, token, first: first.into(), chunks, wait_ms: 0 };
+        self.world.store.record_piece(self.world.time(), piece).await.expect("a verdict")
+    }
+
+    /// Returns a name for a value, which begins with the rounds of its job.
+    fn name_of(&self, key: &Key) -> String {
+        let path: Vec<String> = key.1.iter().map(u32::to_string).collect();
+        format!("{}/{}#{}", key.0, path.join("."), self.numbers)
     }
 
     /// Makes a report, if there is anything to report, and the verdict it must get. One that was accepted may be called stale
@@ -68,7 +109,7 @@ impl ModelTest {
             Answer::Fail => self.model.attempt_failed(key),
             Answer::Pending => self.model.pending(&key),
             Answer::Reset => self.model.reset(key),
-            Answer::Cancel => self.model.cancel(key),
+            Answer::Cancel => self.cancel_source(key),
             Answer::Release | Answer::Again => self.model.released(key, isolated, self.world.now),
         }
         self.reported.push((held.clone(), outcome.clone(), true));
@@ -78,19 +119,20 @@ impl ModelTest {
     /// Returns a value that names its job, or a list whose pieces do.
     fn complete(&mut self, key: &Key) -> Outcome {
         self.numbers += 1;
-        let path: Vec<String> = key.1.iter().map(u32::to_string).collect();
-        let text = format!("{}/{}#{}", key.0, path.join("."), self.numbers);
-        let elements = self.model.is_source(key.0).then(|| self.lists[self.numbers % self.lists.len()]);
+        let (text, before) = (self.name_of(key), self.model.elements_streamed(key));
+        let rest = self.model.is_source(key.0).then(|| self.lists[self.numbers % self.lists.len()]);
+        let elements = rest.map(|rest| before + rest);
         self.model.completed.insert(key.clone(), ModelValue { text: text.clone(), elements });
         match elements {
-            Some(elements) => Outcome::Completed { value: list_of(elements, &text), hints: Hints::default() },
+            Some(elements) => Outcome::Completed { value: list_of(before..elements, &text), hints: Hints::default() },
             None => completed(&text),
         }
     }
 }
 
-fn list_of(elements: u32, text: &str) -> ValueRef {
+fn list_of(elements: Range<u32>, text: &str) -> ValueRef {
+    let end = elements.end;
     let piece =
-        |first: u32| Chunk { count: (elements - first).min(PIECE), value: Box::new(value(&format!("{text}+{first}"))) };
-    ValueRef::List((0..elements).step_by(PIECE as usize).map(piece).collect())
+        |first: u32| Chunk { count: (end - first).min(PIECE), value: Box::new(value(&format!("{text}+{first}"))) };
+    ValueRef::List(elements.step_by(PIECE as usize).map(piece).collect())
 }

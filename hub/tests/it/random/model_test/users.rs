@@ -34,10 +34,18 @@ impl ModelTest {
         if status != Status::Cancelled {
             let front = self.model.front(&key);
             self.lose(&front);
-            self.model.cancel(front);
+            self.cancel_source(front);
         }
         self.expect_cancelled(changed, before);
         self.model.settle();
+    }
+
+    /// Cancels a job, and with it the rounds that it has started.
+    pub(super) fn cancel_source(&mut self, key: Key) {
+        for inner in self.model.unfinished_in_rounds(&key) {
+            self.lose(&inner);
+        }
+        self.model.cancel(key);
     }
 
     /// Checks the number of jobs that were not cancelled before. Those that do not exist yet may not be counted.
