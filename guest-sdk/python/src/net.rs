@@ -60,7 +60,7 @@ mod _bue_net {
     use bue_model::net::{Body, Completion, Operation, Request, Response, TlsSession, TlsSettings};
     use bytes::Bytes;
 
-use crate::request_head::{BodyLen, Head, is_framing, plain_value};
+    use crate::request_head::{BodyLen, Head, is_framing, plain_value};
     use crate::value::stream::send_waiting;
     use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyListRef, PyStr, PyUtf8StrRef};
     use rustpython_vm::convert::ToPyObject;
