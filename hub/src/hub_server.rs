@@ -5,6 +5,7 @@ use std::future::Future;
 
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
+use tokio::sync::watch;
 
 use crate::api::dispatch::dispatch;
 use crate::api::events::send_run_changes;
@@ -18,11 +19,12 @@ use crate::api::worker_sharing::share_workers;
 use crate::http::reply::Body;
 use crate::http::request_metrics::RequestContext;
 use crate::http::server::{Listener, serve};
+use crate::telemetry::export::export;
 use crate::web::respond::Dashboard;
 
 /// Serves the hub until `shutdown` completes, then ends long polls and lets requests in progress finish, which takes at most
 /// ten seconds. Meanwhile makes the jobs of dead workers available again, fails jobs that expire, and starts the runs of schedules
-/// that are due.
+/// that are due. Then exports what is left to export, which takes at most five seconds.
 pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<Output = ()>) {
     let closing = hub.closing.clone();
     let shutdown = async {
@@ -42,20 +44,17 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
     let scheduler = fire_due_schedules(hub.clone());
     let (history, tokens) = (sample_history(hub.clone()), record_token_changes(hub.clone()));
     let events = send_run_changes(hub.clone());
+    let (stop_export, stopped) = watch::channel(false);
+    let telemetry = export(hub.clone(), stopped);
     let tls = hub.tls.clone();
     let dashboard = Dashboard::new(hub);
     let handler = move |request| handle(dashboard.clone(), request);
-    tokio::join!(
-        serve(listener, tls, handler, shutdown),
-        reaper,
-        expiries,
-        sampler,
-        sharing,
-        scheduler,
-        history,
-        tokens,
-        events
-    );
+    // what the last requests have ended is exported, too
+    let server = async {
+        serve(listener, tls, handler, shutdown).await;
+        stop_export.send_replace(true);
+    };
+    tokio::join!(server, reaper, expiries, sampler, sharing, scheduler, history, tokens, events, telemetry);
 }
 
 async fn handle(dashboard: Dashboard, request: Request<Incoming>) -> Response<Body> {

@@ -10,7 +10,7 @@
 //! routes, and [`Access`] decides by a request's token whether it may use a route before anything else of it is read.
 //!
 //! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`, `web`; `jobs`, `sqlite` and `postgres`. `api` knows
-//! the stores by the trait [`JobStore`] alone; `pipelines` and `records` use `jobs`, and `schedules` uses `pipelines`.
+//! the stores by the trait [`JobStore`] alone; `telemetry` exports what `api` and `jobs` know; `pipelines` and `records` use `jobs`, and `schedules` uses `pipelines`.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
@@ -38,6 +38,7 @@ mod schedules;
 mod settings;
 mod sqlite;
 mod store;
+mod telemetry;
 mod web;
 
 pub use self::http::routes::RouteView;
@@ -82,4 +83,5 @@ pub use store::{
     ExpiredJobs, ISOLATION_MS, JobResult, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs,
     SUSPECT_RELEASES, StoreFuture,
 };
+pub use telemetry::config::{OtlpConfig, TelemetryConfig, TelemetryConfigError};
 pub use web::routes::dashboard_routes;

@@ -1,10 +1,14 @@
 //! [`Notifications`]: how a store wakes those who wait for a change. A notification is only a hint to read again.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bue_model::RunId;
 use bue_model::wire::WorkerView;
-use tokio::sync::{broadcast, watch};
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::commit_metrics::CommitMetrics;
+use crate::jobs::ended::Ended;
 
 /// Run notifications that a subscriber may fall behind before it misses some.
 const RUN_BACKLOG: usize = 1024;
@@ -31,6 +35,15 @@ pub struct Notifications {
     expiries: watch::Sender<u64>,
     runs: broadcast::Sender<RunId>,
     workers: broadcast::Sender<WorkerNews>,
+    ended: Mutex<Vec<EndedWatcher>>,
+}
+
+/// Where ended attempts and runs go.
+#[derive(Debug)]
+struct EndedWatcher {
+    queue: mpsc::Sender<Arc<Ended>>,
+    /// Counts those that find the queue full.
+    dropped: Counter,
 }
 
 impl Default for Notifications {
@@ -43,6 +56,7 @@ impl Default for Notifications {
             expiries: watch::Sender::new(0),
             runs: broadcast::Sender::new(RUN_BACKLOG),
             workers: broadcast::Sender::new(WORKER_BACKLOG),
+            ended: Mutex::default(),
         }
     }
 }
@@ -85,6 +99,14 @@ impl Notifications {
         self.workers.subscribe()
     }
 
+    /// Receives the attempts and runs that transactions of this hub end. Those that find this many in the queue are counted and
+    /// dropped: no transaction ever waits for a receiver.
+    pub(crate) fn watch_ended(&self, capacity: usize, dropped: Counter) -> mpsc::Receiver<Arc<Ended>> {
+        let (queue, receiver) = mpsc::channel(capacity);
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(EndedWatcher { queue, dropped });
+        receiver
+    }
+
     /// The metrics of the store's commits.
     #[must_use]
     pub fn commit_metrics(&self) -> &CommitMetrics {
@@ -116,6 +138,25 @@ impl Notifications {
     pub fn notify_run(&self, run: RunId) {
         // an error means that there are no subscribers
         let _ = self.runs.send(run);
+    }
+
+    /// Passes on what a transaction of this hub has ended.
+    pub(crate) fn notify_ended(&self, ended: Vec<Ended>) {
+        if ended.is_empty() {
+            return;
+        }
+        let mut watchers = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.retain(|watcher| !watcher.queue.is_closed());
+        if watchers.is_empty() {
+            return;
+        }
+        for ended in ended.into_iter().map(Arc::new) {
+            for EndedWatcher { queue, dropped } in watchers.iter() {
+                if queue.try_send(Arc::clone(&ended)).is_err() {
+                    dropped.inc();
+                }
+            }
+        }
     }
 
     /// Notifies of what another hub says about workers.

@@ -21,7 +21,7 @@ use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ListPiece,
     PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
-use bue_model::{JobId, RunId, Timestamp, ValueRef};
+use bue_model::{JobId, RunId, Timestamp, TraceContext, ValueRef};
 use futures_util::future::BoxFuture;
 
 use crate::error::HubError;
@@ -65,8 +65,19 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, HubError>>;
 
 /// Durable runs and jobs.
 pub trait JobStore: Send + Sync {
-    /// Creates a run: jobs without parents are Available, all others Blocked. Idempotent: a run that exists is left as it is.
-    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId>;
+    /// Creates a run that is part of no other trace.
+    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
+        self.submit_in_trace(now, submission, None)
+    }
+
+    /// Creates a run: jobs without parents are Available, all others Blocked. Idempotent: a run that exists is left as it is. `parent` is
+    /// the client's own span.
+    fn submit_in_trace(
+        &self,
+        now: Timestamp,
+        submission: Submission,
+        parent: Option<TraceContext>,
+    ) -> StoreFuture<'_, RunId>;
 
     /// Leases jobs that are ready, in the order of the scope's position in the request, then priority, then age; in the
     /// opposite order for `reverse`; every `anti_starvation_interval`th job from the other end. Ignores `wait_ms`: the caller waits.

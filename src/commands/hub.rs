@@ -6,10 +6,10 @@ use bue_client::BucketClient;
 use bue_hub::{Hub as HubServer, serve_hub};
 use clap::Args;
 
-use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP, KEEP_AUDIT};
+use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP, KEEP_AUDIT, STATSD};
 use crate::config::settings::Settings;
 use crate::flags::client::BucketFlag;
-use crate::flags::server::{ServerFlags, WebFlag};
+use crate::flags::server::{ReportFlag, ServerFlags, WebFlag};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;
 use crate::process::logging::start_logging;
@@ -20,6 +20,7 @@ use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
 use crate::server::own_settings::{OwnSetting, hub_settings};
 use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention, parse_keep};
+use crate::server::telemetry::{started, telemetry};
 
 /// A file in the working directory.
 const DEFAULT_STORE: &str = "sqlite:bue.db";
@@ -48,6 +49,8 @@ pub(crate) struct Hub {
     #[arg(long, value_name = "DURATION")]
     keep_audit: Option<String>,
     #[command(flatten)]
+    report: ReportFlag,
+    #[command(flatten)]
     web: WebFlag,
     #[command(flatten)]
     server: ServerFlags,
@@ -58,12 +61,13 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// The names of the flags that were given, of those that are settings.
-    fn given_flags(&self) -> [Option<&'static str>; 4] {
+    fn given_flags(&self) -> [Option<&'static str>; 5] {
         [
             self.bind.as_ref().map(|_| "-b"),
             self.store.as_ref().map(|_| "--store"),
             self.keep.as_ref().map(|_| "--keep"),
             self.keep_audit.as_ref().map(|_| "--keep-audit"),
+            self.report.statsd.as_ref().map(|_| "--statsd"),
         ]
     }
 
@@ -84,6 +88,7 @@ impl Hub {
         let keep_audit_text = keep_audit_text.unwrap_or_else(|| DEFAULT_KEEP_AUDIT.to_owned());
         let keep_audit = parse_keep(&keep_audit_text, "--keep-audit")?;
         let bucket = self.bucket.client(&settings)?;
+        let telemetry = telemetry(self.report.statsd.clone(), &settings)?;
         let code = self.bucket.client(&settings)?;
         start_logging("info", setup.log_format);
         block_on(async {
@@ -101,9 +106,11 @@ impl Hub {
             let retention = Retention { store: database.store.clone(), bucket, keep, keep_audit };
             let server = self.web.apply(HubServer::new(database.store)).with_access(setup.access);
             let server = server.with_bucket(bucket_address).with_tls(setup.tls);
-            let values = [bound.client_address.clone(), database.name.clone(), keep_text, keep_audit_text];
+            let telemetry = started(telemetry, bound.port);
+            let statsd = telemetry.statsd.clone().unwrap_or_else(|| "none".to_owned());
+            let values = [bound.client_address.clone(), database.name.clone(), keep_text, keep_audit_text, statsd];
             let own = own_settings(values, flags);
-            let server = server.with_settings(hub_settings(&settings, own));
+            let server = server.with_settings(hub_settings(&settings, own)).with_telemetry(telemetry);
             let server = match code {
                 Some(bucket) => server.with_bundles(Arc::new(BucketBundles(bucket))),
                 None => server,
@@ -117,9 +124,10 @@ impl Hub {
     }
 }
 
-/// The hub's own settings: address, database, and how long it keeps runs and the audit, each with the flag that was given.
-fn own_settings(values: [String; 4], flags: [Option<&'static str>; 4]) -> Vec<OwnSetting> {
-    let settings = [HUB_LISTEN.whole, HUB_STORE, KEEP, KEEP_AUDIT];
+/// The hub's own settings: address, database, how long it keeps runs and the audit, and the StatsD server, each with the flag that was
+/// given.
+fn own_settings(values: [String; 5], flags: [Option<&'static str>; 5]) -> Vec<OwnSetting> {
+    let settings = [HUB_LISTEN.whole, HUB_STORE, KEEP, KEEP_AUDIT, STATSD];
     let own = settings.into_iter().zip(values).zip(flags);
     own.map(|((setting, value), flag)| OwnSetting { setting, value, flag }).collect()
 }

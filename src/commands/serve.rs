@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bue_client::{BucketClient, ClientOptions, HubClient};
-use bue_hub::{Access, Bucket, Hub, serve_bucket, serve_hub};
+use bue_hub::{Access, Bucket, Hub, TelemetryConfig, serve_bucket, serve_hub};
 use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ use crate::config::setting::{BUCKET_LISTEN, BUCKET_STORE, HUB_LISTEN, HUB_STORE,
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
 use crate::flags::client::Clients;
-use crate::flags::server::{LogFlag, TokensFlag, WebFlag};
+use crate::flags::server::{LogFlag, ReportFlag, TokensFlag, WebFlag};
 use crate::flags::wall::WallFlag;
 use crate::local::services::{first_failure, until_stopped};
 use crate::local::watch::FolderWatch;
@@ -40,6 +40,7 @@ use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
 use crate::server::own_settings::{OwnSetting, hub_settings};
 use crate::server::retention::{DEFAULT_KEEP, DEFAULT_KEEP_AUDIT, Retention, parse_keep};
+use crate::server::telemetry::{started, telemetry};
 
 /// Between two looks at the folders of the scripts.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -64,6 +65,8 @@ pub(crate) struct Serve {
     /// Publish a script again when a file in its folder changes
     #[arg(long)]
     watch: bool,
+    #[command(flatten)]
+    report: ReportFlag,
     #[command(flatten)]
     web: WebFlag,
     #[command(flatten)]
@@ -96,10 +99,11 @@ impl Serve {
         let hub = address(&self.bind, HUB_LISTEN, "-b")?;
         let bucket = address(&self.bucket_bind, BUCKET_LISTEN, "--bucket-bind")?;
         let network = self.allow.network(&settings)?;
+        let telemetry = telemetry(self.report.statsd.clone(), &settings)?;
         start_logging("info", self.log.format(&settings)?);
         block_on(async {
             let shutdown = shutdown_signal();
-            let mut servers = self.start_servers(&settings, access, hub, bucket).await?;
+            let mut servers = self.start_servers(&settings, access, (hub, bucket), telemetry).await?;
             let clients = servers.clients()?;
             let published = interruptible(self.publish_all(&settings, &clients)).await;
             let worker = match published {
@@ -128,8 +132,8 @@ impl Serve {
         &self,
         settings: &Settings,
         access: Access,
-        hub: SocketAddr,
-        bucket: SocketAddr,
+        (hub, bucket): (SocketAddr, SocketAddr),
+        telemetry: TelemetryConfig,
     ) -> Result<Servers, CommandError> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("failed to create the folder {}", self.data.display()))?;
@@ -146,6 +150,7 @@ impl Serve {
         let server = self.web.apply(Hub::new(Arc::clone(&store))).with_access(access.clone());
         // clients replace `localhost` by the name under which they know the hub
         let server = server.with_bucket(Some(format!("localhost:{}", bucket_address.port())));
+        let server = server.with_telemetry(started(telemetry, hub_address.port()));
         let server = server.with_settings(hub_settings(settings, self.own_settings(hub_address, bucket_address)));
         let server = server.with_bundles(Arc::new(BucketBundles(bucket_client(bucket_address, &token)?)));
         tasks.spawn(until_stopped(serve_hub(hub, server, stop.clone().cancelled_owned())));

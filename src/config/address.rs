@@ -35,7 +35,8 @@ fn resolve(text: &str, flag: &str) -> Result<Vec<SocketAddr>, CommandError> {
     Ok(addresses.collect())
 }
 
-fn expect_host_and_port(text: &str, flag: &str) -> Result<(), CommandError> {
+/// Checks that a text is `HOST:PORT`.
+pub(crate) fn expect_host_and_port(text: &str, flag: &str) -> Result<(), CommandError> {
     let parts = text.rsplit_once(':');
     let is_valid = parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if is_valid { Ok(()) } else { Err(invalid_address(text, flag)) }

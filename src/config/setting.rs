@@ -234,6 +234,97 @@ pub(crate) const GRACE: Setting = setting(
     "how long the bucket keeps blobs that no run needs; longer than any upload takes; 1 day",
 )
 .with_type(ValueType::Number);
+/// The StatsD server.
+pub(crate) const STATSD: Setting = setting(
+    &["BUE_STATSD"],
+    ("report", "statsd"),
+    "the StatsD server to which the hub sends metrics over UDP, HOST:PORT; none; see observability.md",
+);
+/// The OpenTelemetry collector.
+pub(crate) const OTLP_ENDPOINT: Setting = setting(
+    &["OTEL_EXPORTER_OTLP_ENDPOINT"],
+    ("report", "otlp_endpoint"),
+    "the OpenTelemetry collector to which the hub sends traces and metrics, such as http://localhost:4318; none; see observability.md",
+)
+.with_password();
+/// Where traces go.
+pub(crate) const OTLP_TRACES_ENDPOINT: Setting = setting(
+    &["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+    ("report", "otlp_traces_endpoint"),
+    "the whole address for traces; the collector's with `/v1/traces`",
+)
+.with_password();
+/// Where metrics go.
+pub(crate) const OTLP_METRICS_ENDPOINT: Setting = setting(
+    &["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"],
+    ("report", "otlp_metrics_endpoint"),
+    "the whole address for metrics; the collector's with `/v1/metrics`",
+)
+.with_password();
+/// Headers of what goes there.
+pub(crate) const OTLP_HEADERS: Setting = setting(
+    &["OTEL_EXPORTER_OTLP_HEADERS"],
+    ("report", "otlp_headers"),
+    "headers of these requests, such as `authorization=Bearer%20TOKEN`; none",
+)
+.secret();
+/// How long a request may take.
+pub(crate) const OTLP_TIMEOUT: Setting = setting(
+    &["OTEL_EXPORTER_OTLP_TIMEOUT"],
+    ("report", "otlp_timeout"),
+    "milliseconds that the collector may take to answer; 10000",
+)
+.with_type(ValueType::Number);
+/// The form of requests.
+pub(crate) const OTLP_PROTOCOL: Setting = setting(
+    &["OTEL_EXPORTER_OTLP_PROTOCOL"],
+    ("report", "otlp_protocol"),
+    "how the collector is spoken to: only `http/protobuf` is supported; http/protobuf",
+);
+/// The name of the service in traces and metrics.
+pub(crate) const OTEL_SERVICE_NAME: Setting =
+    setting(&["OTEL_SERVICE_NAME"], ("report", "service_name"), "the name of the service in traces and metrics; bue");
+/// What else describes the service.
+pub(crate) const OTEL_RESOURCE_ATTRIBUTES: Setting = setting(
+    &["OTEL_RESOURCE_ATTRIBUTES"],
+    ("report", "resource_attributes"),
+    "what else describes the service, such as `deployment.environment=production,team=data`; nothing",
+);
+/// Whether anything goes to a collector.
+pub(crate) const OTEL_SDK_DISABLED: Setting = setting(
+    &["OTEL_SDK_DISABLED"],
+    ("report", "otel_disabled"),
+    "send nothing to the collector, whatever else is set; false",
+)
+.with_type(ValueType::Switch);
+/// Whether traces are sent.
+pub(crate) const OTEL_TRACES_EXPORTER: Setting =
+    setting(&["OTEL_TRACES_EXPORTER"], ("report", "traces_exporter"), "`otlp`, or `none` to send no traces; otlp");
+/// Whether metrics are sent.
+pub(crate) const OTEL_METRICS_EXPORTER: Setting =
+    setting(&["OTEL_METRICS_EXPORTER"], ("report", "metrics_exporter"), "`otlp`, or `none` to send no metrics; otlp");
+/// How often metrics are sent.
+pub(crate) const OTEL_METRIC_INTERVAL: Setting = setting(
+    &["OTEL_METRIC_EXPORT_INTERVAL"],
+    ("report", "metric_interval"),
+    "milliseconds between two exports of metrics to the collector; 60000",
+)
+.with_type(ValueType::Number);
+/// The settings that have the names of OpenTelemetry's variables.
+pub(crate) const OTEL: [Setting; 12] = [
+    OTLP_ENDPOINT,
+    OTLP_TRACES_ENDPOINT,
+    OTLP_METRICS_ENDPOINT,
+    OTLP_HEADERS,
+    OTLP_TIMEOUT,
+    OTLP_PROTOCOL,
+    OTEL_SERVICE_NAME,
+    OTEL_RESOURCE_ATTRIBUTES,
+    OTEL_SDK_DISABLED,
+    OTEL_TRACES_EXPORTER,
+    OTEL_METRICS_EXPORTER,
+    OTEL_METRIC_INTERVAL,
+];
 /// Where the prepared sandbox is cached.
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
@@ -342,6 +433,19 @@ pub(crate) const TEXTS: &[Setting] = &[
     BUCKET_STORE,
     LOG_FORMAT,
     GRACE,
+    STATSD,
+    OTLP_ENDPOINT,
+    OTLP_TRACES_ENDPOINT,
+    OTLP_METRICS_ENDPOINT,
+    OTLP_HEADERS,
+    OTLP_TIMEOUT,
+    OTLP_PROTOCOL,
+    OTEL_SERVICE_NAME,
+    OTEL_RESOURCE_ATTRIBUTES,
+    OTEL_SDK_DISABLED,
+    OTEL_TRACES_EXPORTER,
+    OTEL_METRICS_EXPORTER,
+    OTEL_METRIC_INTERVAL,
     CACHE_DIR,
     WALL,
     ALLOW_NET,

@@ -60,6 +60,14 @@ struct TlsFlags {
     tls_client_ca: Option<PathBuf>,
 }
 
+/// The StatsD server of a hub.
+#[derive(Debug, Args)]
+pub(crate) struct ReportFlag {
+    /// Send metrics to this StatsD server, over UDP [default: BUE_STATSD, else none]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) statsd: Option<String>,
+}
+
 /// Whether a hub serves the dashboard.
 #[derive(Debug, Args)]
 pub(crate) struct WebFlag {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::process::Command;
 
 /// Prefixes of variables with secrets, and with the names of servers.
-const PRIVATE_PREFIXES: [&str; 4] = ["BUE_", "POSTGRES", "PG", "AWS_"];
+const PRIVATE_PREFIXES: [&str; 5] = ["BUE_", "POSTGRES", "PG", "AWS_", "OTEL_"];
 
 /// Returns the command of a program, without variables that may be secret.
 pub(crate) fn without_secrets(program: impl AsRef<OsStr>) -> Command {

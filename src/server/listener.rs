@@ -14,6 +14,8 @@ pub(crate) struct BoundListener {
     pub(crate) listener: TcpListener,
     /// The address for clients: `HOST:PORT`, or `https://HOST:PORT`. Has the real port if port 0 was asked for.
     pub(crate) client_address: String,
+    /// The real port.
+    pub(crate) port: u16,
 }
 
 /// Binds a listener. Prints a warning if tokens would cross the network unencrypted.
@@ -22,7 +24,7 @@ pub(crate) async fn bind(address: SocketAddr, tls: Option<&Tls>) -> Result<Bound
     let listener = listener.with_context(|| format!("failed to listen on {address}: is it already in use?"))?;
     let address = listener.local_addr().context("failed to listen")?;
     if tls.is_some() {
-        return Ok(BoundListener { listener, client_address: format!("https://{address}") });
+        return Ok(BoundListener { listener, client_address: format!("https://{address}"), port: address.port() });
     }
     if !address.ip().is_loopback() {
         eprint_line(&format!(
@@ -30,5 +32,5 @@ pub(crate) async fn bind(address: SocketAddr, tls: Option<&Tls>) -> Result<Bound
              flags --tls-cert FILE and --tls-key FILE, or keep it inside a private network"
         ));
     }
-    Ok(BoundListener { listener, client_address: address.to_string() })
+    Ok(BoundListener { listener, client_address: address.to_string(), port: address.port() })
 }

@@ -9,3 +9,4 @@ pub(crate) mod listener;
 pub(crate) mod own_settings;
 pub(crate) mod retention;
 pub(crate) mod store_path;
+pub(crate) mod telemetry;

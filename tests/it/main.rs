@@ -96,6 +96,7 @@ mod soft_timeout;
 mod step_bucket;
 mod streaming;
 mod streams;
+mod telemetry;
 mod terminal;
 mod tls;
 mod tokens;

@@ -161,7 +161,7 @@ pub(crate) fn bue() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bue"));
     for (name, _) in std::env::vars_os() {
         let is_setting = name.to_str().is_some_and(|name| {
-            ["BUE_", "PIPE_", "PIPELINE_", "BUCKET_", "POSTGRES_", "WORKER_", "USING_", "BUELON_", "AWS_"]
+            ["BUE_", "PIPE_", "PIPELINE_", "BUCKET_", "POSTGRES_", "WORKER_", "USING_", "BUELON_", "AWS_", "OTEL_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
         });

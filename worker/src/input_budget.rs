@@ -115,6 +115,7 @@ mod tests {
             inputs,
             env: None,
             count_by: None,
+            trace: None,
             recorded: Vec::new(),
         }
     }

@@ -57,6 +57,7 @@ impl StepTask {
             return Ok(Self::Query(query(step, bundle, inputs, limits)?));
         }
         let mut permissions = Permissions::from_capabilities(&step.allow, &step.scope);
+        permissions.trace = lease.trace;
         if step.language.engine() == Engine::Python {
             permissions.environment = environment.requested(&step.allow, &step.scope)?;
         }

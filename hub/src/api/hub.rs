@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::api::backfills::Backfills;
 use crate::api::bundles::Bundles;
+use crate::api::group_cache::GroupCache;
 use crate::api::hub_counts::HubCounts;
 use crate::api::hub_metrics::HubMetrics;
 use crate::api::log_watches::LogWatches;
@@ -26,6 +27,8 @@ use crate::http::request_metrics::RequestMetrics;
 use crate::http::tls::Tls;
 use crate::settings::HubSetting;
 use crate::store::JobStore;
+use crate::telemetry::config::TelemetryConfig;
+use crate::telemetry::drops::DropCounters;
 
 /// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
 pub(super) const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
@@ -47,6 +50,7 @@ pub struct Hub {
     pub(super) metrics: HubMetrics,
     pub(super) run_changes: RunChanges,
     pub(super) bundles: Bundles,
+    pub(super) groups: GroupCache,
     pub(crate) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
     pub(crate) closing: watch::Sender<bool>,
@@ -61,6 +65,8 @@ pub struct Hub {
     pub(crate) has_dashboard: bool,
     /// What the program that started the hub says of its settings.
     pub(crate) settings: Arc<[HubSetting]>,
+    /// Where traces and metrics go.
+    pub(crate) telemetry: Arc<TelemetryConfig>,
     forgeries: Arc<LogRateLimiter>,
     /// The turn of one large request of reports, see `api/leases.rs`.
     pub(super) large_reports: Arc<Semaphore>,
@@ -95,6 +101,7 @@ impl Hub {
             metrics,
             run_changes: RunChanges::default(),
             bundles: Bundles::default(),
+            groups: GroupCache::default(),
             request_metrics,
             closing,
             clock,
@@ -103,6 +110,7 @@ impl Hub {
             session_sealer: Arc::default(),
             has_dashboard: true,
             settings: Arc::default(),
+            telemetry: Arc::default(),
             forgeries: Arc::default(),
             large_reports: Arc::new(Semaphore::new(1)),
         }
@@ -147,6 +155,12 @@ impl Hub {
         Self { settings: settings.into(), ..self }
     }
 
+    /// Exports traces and metrics. Time must be real.
+    #[must_use]
+    pub fn with_telemetry(self, telemetry: TelemetryConfig) -> Self {
+        Self { telemetry: Arc::new(telemetry), ..self }
+    }
+
     /// Serves no pages for browsers. The API is the same.
     #[must_use]
     pub fn without_dashboard(self) -> Self {
@@ -178,6 +192,20 @@ impl Hub {
         {
             tracing::warn!(worker, leases, suppressed, "refused leases that were not granted to this sender's token");
         }
+    }
+
+    /// Returns all metrics in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// The store cannot count the jobs.
+    pub(crate) async fn metrics_text(&self) -> Result<String, HubError> {
+        self.metrics.refresh(&*self.store, &self.workers, self.now()).await?;
+        self.request_metrics.text()
+    }
+
+    /// The counters of what was to be exported and was not.
+    pub(crate) fn dropped_telemetry(&self) -> &DropCounters {
+        self.metrics.dropped_telemetry()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

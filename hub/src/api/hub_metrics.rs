@@ -17,6 +17,7 @@ use crate::api::workers::Workers;
 use crate::commit_metrics::CommitMetrics;
 use crate::error::HubError;
 use crate::store::JobStore;
+use crate::telemetry::drops::DropCounters;
 
 /// Counts of jobs are reused for this long, however often metrics are read.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
@@ -35,6 +36,7 @@ pub(crate) struct HubMetrics {
     worker_walls: Family<WallLabels, Gauge>,
     open_runs: Gauge,
     jobs: Family<JobLabels, Gauge>,
+    dropped_telemetry: DropCounters,
     /// When the store last counted the jobs. Locked during the count, so that concurrent requests share one.
     counted_at: Arc<Mutex<Option<Instant>>>,
 }
@@ -87,6 +89,7 @@ impl HubMetrics {
             worker_walls: Family::default(),
             open_runs: Gauge::default(),
             jobs: Family::default(),
+            dropped_telemetry: Family::default(),
             counted_at: Arc::default(),
         };
         registry.register("bue_leases", "Jobs leased to workers", metrics.leases.clone());
@@ -115,9 +118,19 @@ impl HubMetrics {
             "Jobs of the latest thousand open runs, by scope and state",
             metrics.jobs.clone(),
         );
+        registry.register(
+            "bue_dropped_telemetry",
+            "Spans, exports of metrics and lines of StatsD that were not sent",
+            metrics.dropped_telemetry.clone(),
+        );
         registry.register("bue_commit_seconds", "Duration of a commit of the store", commits.seconds.clone());
         registry.register("bue_commit_requests", "Requests in a commit of the store", commits.requests.clone());
         (metrics, registry)
+    }
+
+    /// The counters of what was to be exported and was not.
+    pub(super) const fn dropped_telemetry(&self) -> &DropCounters {
+        &self.dropped_telemetry
     }
 
     pub(super) fn record_leases(&self, jobs: usize) {

@@ -45,7 +45,9 @@ pub(super) async fn lease(
     }
     let sealer = hub.sealer().await?;
     let mut batch = wait_for_leases(hub, request).await?;
+    let has_traces = hub.telemetry.has_traces();
     for lease in &mut batch.leases {
+        lease.trace = lease.trace.filter(|_| has_traces);
         lease.token = sealer.seal(context.principal.as_ref(), lease.job, lease.token);
     }
     // in simulated time, a job would sleep on while a piece is on its way, and time would pass it

@@ -1,7 +1,10 @@
 //! Changes of single runs and jobs.
 
+use bue_model::trace::TRACEPARENT;
 use bue_model::wire::{CONTENT_TYPE, Changed, Submission};
-use bue_model::{JobId, RunId};
+use bue_model::{JobId, RunId, TraceContext};
+use http::HeaderMap;
+use http::request::Parts;
 use serde_json::json;
 
 use crate::api::change::{Change, ChangeRequest, Record};
@@ -23,12 +26,12 @@ pub(super) async fn submit(request: ChangeRequest) -> Result<Change, ErrorReply>
         "application/json" => {
             let submission: Submission = decode_json(&body.await?)?;
             let record = submitted(&submission);
-            Ok(Change::json(record, &Submitted { run: accept_run(&hub, submission).await? }))
+            Ok(Change::json(record, &Submitted { run: accept_run(&hub, &head, submission).await? }))
         }
         CONTENT_TYPE => {
             let submission: Submission = decode_postcard(&head.headers, &body.await?)?;
             let record = submitted(&submission);
-            let run = accept_run(&hub, submission).await?;
+            let run = accept_run(&hub, &head, submission).await?;
             Ok(Change::ready(Some(record), reply::postcard(&run)))
         }
         other => Err(unsupported_type(other, "send application/vnd.bue.postcard or application/json")),
@@ -39,13 +42,20 @@ fn submitted(submission: &Submission) -> Record {
     Record::new("run.submit", submission.name.clone()).of_run(submission.run)
 }
 
-/// Accepts a run. Its id must not be one that the hub derives from the key of an invocation: that key would be taken.
-async fn accept_run(hub: &Hub, submission: Submission) -> Result<RunId, HubError> {
+/// Accepts a run, as a part of the span that the request is made in. Its id must not be one that the hub derives from the key of an invocation: that key would be taken.
+async fn accept_run(hub: &Hub, head: &Parts, submission: Submission) -> Result<RunId, HubError> {
     if submission.run.0.get_version_num() == 5 {
         let problem = "the id of the run is a UUID of version 5; choose a random one";
         return Err(HubError::BadRequest(problem.to_owned()));
     }
-    hub.store.submit(hub.now(), submission).await
+    hub.store.submit_in_trace(hub.now(), submission, client_span(&head.headers)).await
+}
+
+/// Returns the span that a request is made in. As the standard says, one that is not valid counts as none.
+fn client_span(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let span = values.next()?.to_str().ok()?.parse().ok();
+    span.filter(|_| values.next().is_none())
 }
 
 /// Cancels a run.

@@ -9,6 +9,7 @@
 pub(crate) mod accept;
 pub(crate) mod connection_limit;
 mod held_body;
+pub(crate) mod https_client;
 pub(crate) mod log_rate_limiter;
 pub(crate) mod openapi;
 pub(crate) mod reply;

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use crate::auth::access::Principal;
+use crate::error::HubError;
 use crate::http::log_rate_limiter::LogRateLimiter;
 use crate::http::reply::{Body, ErrorReply, typed};
 use crate::http::server::Peer;
@@ -150,12 +151,16 @@ impl RequestMetrics {
     }
 
     /// All metrics in the OpenMetrics text format.
-    pub(crate) fn reply(&self) -> Result<Response<Body>, ErrorReply> {
+    pub(crate) fn text(&self) -> Result<String, HubError> {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).map_err(|_| {
-            ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "failed to encode the metrics", "")
-        })?;
-        Ok(typed("application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+        let encoded = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        encoded.map_err(|_| HubError::damaged("the metrics cannot be encoded"))?;
+        Ok(text)
+    }
+
+    /// The same as the answer to a request.
+    pub(crate) fn reply(&self) -> Result<Response<Body>, ErrorReply> {
+        Ok(typed("application/openmetrics-text; version=1.0.0; charset=utf-8", self.text()?))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Instances of blocks: a run's top level, and the rounds of its fan-outs. Pure: how rows, ids and a [`Graph`] fit together.
 
-use bue_model::{NodeId, RunId};
+use bue_model::{NodeId, RunId, TraceContext};
 
 use crate::error::HubError;
 use crate::jobs::graph::{Block, BlockIndex, Graph, GraphNode};
 use crate::jobs::original::Original;
+use crate::jobs::traces::TracedRun;
 
 /// Live rounds of one fan-out: a step can have as many requests to a slow service under way before the first one is ready.
 /// Some 15 MB of rows, on disk.
@@ -35,9 +36,16 @@ pub(crate) struct Run {
     pub(crate) graph: Graph,
     /// The run that it repeats, if it is a rerun.
     pub(crate) original: Option<Original>,
+    /// The client's own span, of which the run is a part.
+    pub(crate) parent: Option<TraceContext>,
 }
 
 impl Run {
+    /// Returns it as its trace sees it.
+    pub(crate) const fn traced(&self) -> TracedRun {
+        TracedRun { id: self.id, parent: self.parent }
+    }
+
     /// Returns the ids of the top level.
     pub(crate) fn top_level_ids(&self) -> IdRange {
         (self.first, self.first + self.graph.blocks.first().map_or(0, Block::stride))

@@ -119,7 +119,7 @@ mod tests {
             params: Vec::new(),
         };
         let graph = Graph::new(plan, vec![BlobRef { hash: BlobHash([1; 32]), len: 1 }]).expect("a graph");
-        Arc::new(Run { key, id: RunId(Uuid::from_u128(1)), first: 1, graph, original: None })
+        Arc::new(Run { key, id: RunId(Uuid::from_u128(1)), first: 1, graph, original: None, parent: None })
     }
 
     #[test]

@@ -41,7 +41,7 @@ use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ListPiece,
     PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
-use bue_model::{JobId, RunId, Timestamp, ValueRef};
+use bue_model::{JobId, RunId, Timestamp, TraceContext, ValueRef};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
 
@@ -124,9 +124,14 @@ impl PostgresStore {
 }
 
 impl JobStore for PostgresStore {
-    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
+    fn submit_in_trace(
+        &self,
+        now: Timestamp,
+        submission: Submission,
+        parent: Option<TraceContext>,
+    ) -> StoreFuture<'_, RunId> {
         let now = self.state.set_now(now);
-        self.answer(async move { self.state.submit(now, &submission).await })
+        self.answer(async move { self.state.submit(now, &submission, parent).await })
     }
 
     fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {

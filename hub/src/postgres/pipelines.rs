@@ -144,7 +144,11 @@ impl PostgresState {
             };
             let submission = version.submission(invocation, position)?;
             size.add(&version, &submission)?;
-            new.push(NewInvocation { invocation, version: version.version, run: NewRun::new(&submission, None)? });
+            new.push(NewInvocation {
+                invocation,
+                version: version.version,
+                run: NewRun::new(&submission, None, None)?,
+            });
             current = Some((&invocation.pipeline, version));
         }
         let started: Vec<&Invocation> = new.iter().map(|new| new.invocation).collect();

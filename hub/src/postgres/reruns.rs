@@ -57,7 +57,7 @@ impl PostgresState {
         let (plan, code) = plan_body(tx, original_key).await?;
         let (submission, reusable) = rerun.submission(row.try_get(1)?, plan, code)?;
         let original = Original { first, version, reusable };
-        let new = NewRun::new(&submission, Some(original.clone()))?;
+        let new = NewRun::new(&submission, Some(original.clone()), None)?;
         let InsertedRuns { keys, pending_notifications } = self.insert_runs(tx, now, vec![new]).await?;
         let Some(&key) = keys.get(&rerun.run) else { return Ok(None) };
         let sql =

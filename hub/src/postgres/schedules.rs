@@ -357,7 +357,7 @@ impl<'a> Starter<'a> {
         let version = self.version(&invocation.pipeline).await?;
         let (version, submission) = (version.version, version.submission(&invocation, 0)?);
         self.budget.add(&submission.plan.nodes);
-        let run = NewRun::new(&submission, None)?;
+        let run = NewRun::new(&submission, None, None)?;
         self.pending.push(PendingStart { schedule: name.to_owned(), due, invocation, version, run });
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bue_model::{BlobRef, Plan, RunId, Timestamp};
+use bue_model::{RunId, Timestamp};
 use deadpool_postgres::{
     Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
     Transaction,
@@ -22,10 +22,10 @@ use super::query::query;
 use super::schema;
 use crate::error::{HubError, postgres_error_text};
 use crate::jobs::changes::pending_notifications::PendingNotifications;
-use crate::jobs::columns::from_postcard;
 use crate::jobs::graph::Graph;
 use crate::jobs::instance::Run;
 use crate::jobs::leasing::expiry::LeaseExtensions;
+use crate::jobs::plan_body::decode_plan;
 use crate::jobs::run_cache::RunCache;
 use crate::notifications::Notifications;
 use crate::pipelines::with_values;
@@ -148,7 +148,8 @@ impl PostgresState {
     }
 
     /// Announces what a committed transaction did: here at once, to other hubs soon.
-    pub(super) fn announce(&self, pending_notifications: PendingNotifications) {
+    pub(super) fn announce(&self, mut pending_notifications: PendingNotifications) {
+        self.notifications.notify_ended(std::mem::take(&mut pending_notifications.ended));
         if pending_notifications.work {
             self.notifications.notify_work();
         }
@@ -170,10 +171,10 @@ impl PostgresState {
         let sql = "SELECT run.id, run.first, plan.body FROM run JOIN plan ON plan.run = run.key WHERE run.key = $1";
         let rows = query(tx, sql, &[&key]).await?;
         let row = rows.first().ok_or_else(|| HubError::damaged(format!("run {key} has no plan")))?;
-        let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(row.try_get(2)?)?;
+        let (plan, code, parent) = decode_plan(row.try_get(2)?)?;
         let id = RunId(row.try_get::<_, Uuid>(0)?);
         let (graph, original) = (Graph::new(with_values(plan)?, code)?, original_of(tx, key).await?);
-        let run = Arc::new(Run { key, id, first: row.try_get(1)?, graph, original });
+        let run = Arc::new(Run { key, id, first: row.try_get(1)?, graph, original, parent });
         self.runs().insert(run.clone());
         Ok(run)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bue_model::text::truncate_bytes;
 use bue_model::wire::Submission;
-use bue_model::{RunId, RunState, StepIndex};
+use bue_model::{RunId, RunState, StepIndex, TraceContext};
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
@@ -18,11 +18,12 @@ use crate::error::HubError;
 use crate::jobs::changes::change_set::ChangeSet;
 use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
-use crate::jobs::columns::{small, to_postcard};
+use crate::jobs::columns::small;
 use crate::jobs::graph::{Block, Graph, MAX_NAME};
 use crate::jobs::instance::Run;
 use crate::jobs::leasing::pick::StartLimits;
 use crate::jobs::original::Original;
+use crate::jobs::plan_body::encode_plan;
 use crate::jobs::state::run_state_code;
 use crate::pipelines::with_values;
 
@@ -34,6 +35,8 @@ pub(super) struct NewRun {
     body: Vec<u8>,
     graph: Graph,
     original: Option<Original>,
+    /// The client's own span.
+    parent: Option<TraceContext>,
 }
 
 /// Runs that were inserted.
@@ -45,14 +48,18 @@ pub(super) struct InsertedRuns {
 }
 
 impl NewRun {
-    /// Checks a submission; with `original`, a rerun of that run.
-    pub(super) fn new(submission: &Submission, original: Option<Original>) -> Result<Self, HubError> {
+    /// Checks a submission; with `original`, a rerun of that run, and with `parent`, as a part of that span.
+    pub(super) fn new(
+        submission: &Submission,
+        original: Option<Original>,
+        parent: Option<TraceContext>,
+    ) -> Result<Self, HubError> {
         // a text column takes no NUL
         let mut name = submission.name.replace('\0', "");
         truncate_bytes(&mut name, MAX_NAME);
-        let body = to_postcard(&(&submission.plan, &submission.code))?;
+        let body = encode_plan(&submission.plan, &submission.code, parent)?;
         let graph = Graph::new(with_values(submission.plan.clone())?, submission.code.clone())?;
-        Ok(Self { id: submission.run, name, body, graph, original })
+        Ok(Self { id: submission.run, name, body, graph, original, parent })
     }
 
     /// Returns the number of ids of its top level.
@@ -64,17 +71,27 @@ impl NewRun {
 impl PostgresState {
     /// Inserts a run and its top level. A run that exists is left as it is, so submitting is idempotent: `run.id` is unique,
     /// and the second transaction waits for the commit of the first.
-    pub(super) async fn submit(&self, now: i64, submission: &Submission) -> Result<RunId, HubError> {
+    pub(super) async fn submit(
+        &self,
+        now: i64,
+        submission: &Submission,
+        parent: Option<TraceContext>,
+    ) -> Result<RunId, HubError> {
         if retry_transient!(self.run_key(submission.run))?.is_some() {
             return Ok(submission.run);
         }
-        retry_transient!(self.try_submit(now, submission))
+        retry_transient!(self.try_submit(now, submission, parent))
     }
 
-    async fn try_submit(&self, now: i64, submission: &Submission) -> Result<RunId, HubError> {
+    async fn try_submit(
+        &self,
+        now: i64,
+        submission: &Submission,
+        parent: Option<TraceContext>,
+    ) -> Result<RunId, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let inserted = self.insert_runs(&tx, now, vec![NewRun::new(submission, None)?]).await?;
+        let inserted = self.insert_runs(&tx, now, vec![NewRun::new(submission, None, parent)?]).await?;
         if !inserted.keys.is_empty() {
             self.commit(tx).await?;
             self.announce(inserted.pending_notifications);
@@ -101,9 +118,9 @@ impl PostgresState {
         let keys = insert_run_rows(tx, now, &new, &firsts).await?;
         let mut runs = Vec::with_capacity(keys.len());
         let mut bodies = Vec::with_capacity(keys.len());
-        for (NewRun { id, body, graph, original, .. }, first) in new.into_iter().zip(firsts) {
+        for (NewRun { id, body, graph, original, parent, .. }, first) in new.into_iter().zip(firsts) {
             if let Some(&key) = keys.get(&id) {
-                runs.push(Arc::new(Run { key, id, first, graph, original }));
+                runs.push(Arc::new(Run { key, id, first, graph, original, parent }));
                 bodies.push(body);
             }
         }

@@ -46,7 +46,7 @@ use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ListPiece,
     PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
-use bue_model::{JobId, RunId, Timestamp, ValueRef};
+use bue_model::{JobId, RunId, Timestamp, TraceContext, ValueRef};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -203,8 +203,13 @@ fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connection, HubErr
 }
 
 impl JobStore for SqliteStore {
-    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
-        self.writer.transact(Some(now), |tx| tx.submit(submission))
+    fn submit_in_trace(
+        &self,
+        now: Timestamp,
+        submission: Submission,
+        parent: Option<TraceContext>,
+    ) -> StoreFuture<'_, RunId> {
+        self.writer.transact(Some(now), move |tx| tx.submit(submission, parent))
     }
 
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {

@@ -4,45 +4,48 @@ use std::sync::Arc;
 
 use bue_model::text::truncate_bytes;
 use bue_model::wire::{Changed, ListPiece, PieceVerdict, Report, Submission, Verdict};
-use bue_model::{JobId, RunId, RunState, StepIndex};
+use bue_model::{JobId, RunId, RunState, StepIndex, TraceContext};
 use rusqlite::{OptionalExtension, params};
 
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::{ChangeResult, ChangeSet};
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
-use crate::jobs::columns::{row_id, signed, to_postcard};
+use crate::jobs::columns::{row_id, signed};
 use crate::jobs::graph::{Block, Graph, MAX_NAME};
 use crate::jobs::instance::{IdRange, Run};
 use crate::jobs::leasing::pick::StartLimits;
 use crate::jobs::original::Original;
+use crate::jobs::plan_body::encode_plan;
 use crate::jobs::state::{run_state_code, state_code};
 use crate::pipelines::with_values;
 
 impl WriteTx<'_> {
     /// Inserts a run and its top level. A run that exists is left as it is, so submitting is idempotent: check and insert are
     /// one transaction, and `run.id` is unique.
-    pub(super) fn submit(&mut self, submission: Submission) -> Result<RunId, HubError> {
+    pub(super) fn submit(&mut self, submission: Submission, parent: Option<TraceContext>) -> Result<RunId, HubError> {
         let id = submission.run;
         if self.run_key(id)?.is_none() {
-            self.submit_new(submission, None)?;
+            self.submit_new(submission, None, parent)?;
         }
         Ok(id)
     }
 
-    /// Inserts a run that does not exist; with `original`, a rerun of that run. Returns its key.
+    /// Inserts a run that does not exist; with `original`, a rerun of that run, and with `parent`, as a part of that span. Returns its
+    /// key.
     pub(super) fn submit_new(
         &mut self,
         mut submission: Submission,
         original: Option<Original>,
+        parent: Option<TraceContext>,
     ) -> Result<i64, HubError> {
         let id = submission.run;
         truncate_bytes(&mut submission.name, MAX_NAME);
-        let body = to_postcard(&(&submission.plan, &submission.code))?;
+        let body = encode_plan(&submission.plan, &submission.code, parent)?;
         let graph = Graph::new(with_values(submission.plan)?, submission.code)?;
         let first = self.allocate_ids(graph.blocks.first().map_or(0, Block::stride))?;
         let key = self.insert_run(id, &submission.name, first, &body)?;
-        let run = Arc::new(Run { key, id, first, graph, original });
+        let run = Arc::new(Run { key, id, first, graph, original, parent });
         let mut snapshot = Snapshot::default();
         self.insert_steps(&run, &mut snapshot)?;
         self.runs.insert(run.clone());

@@ -200,7 +200,7 @@ impl WriteTx<'_> {
         version: u32,
         submission: Submission,
     ) -> Result<i64, HubError> {
-        self.submit(submission)?;
+        self.submit(submission, None)?;
         let key = self.expect_run(invocation.run)?;
         let mut insert = self.db.prepare_cached(
             "INSERT INTO invocation (run, pipeline, version, params, priority, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use bue_model::{BlobRef, NodeId, Plan, RunId, RunState};
+use bue_model::{NodeId, RunId, RunState};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::state::run_state;
 use crate::error::HubError;
-use crate::jobs::columns::{from_postcard, run_id};
+use crate::jobs::columns::run_id;
 use crate::jobs::graph::{BlockIndex, Graph};
 use crate::jobs::instance::{FanOut, Instance, Run, enclosing_instance, missing_fan_out};
+use crate::jobs::plan_body::decode_plan;
 use crate::jobs::run_cache::RunCache;
 use crate::jobs::views::row_query::{RowQuery, SqlParam};
 use crate::pipelines::with_values;
@@ -47,9 +48,9 @@ impl ReadTx<'_> {
         let row = select.query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
         let (id, first, body): ([u8; 16], _, _) =
             row.optional()?.ok_or_else(|| HubError::damaged(format!("run {key} has no plan")))?;
-        let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(&body)?;
+        let (plan, code, parent) = decode_plan(&body)?;
         let (graph, original) = (Graph::new(with_values(plan)?, code)?, self.original_of(key)?);
-        let run = Arc::new(Run { key, id: run_id(id), first, graph, original });
+        let run = Arc::new(Run { key, id: run_id(id), first, graph, original, parent });
         self.runs.insert(run.clone());
         Ok(run)
     }

@@ -92,7 +92,7 @@ impl WriteTx<'_> {
         let (plan, code) = self.plan_body(original_key)?;
         let (submission, reusable) = rerun.submission(name, plan, code)?;
         let original = Original { first, version, reusable };
-        let key = self.submit_new(submission, Some(original.clone()))?;
+        let key = self.submit_new(submission, Some(original.clone()), None)?;
         let mut insert = self.db.prepare_cached(
             "INSERT INTO rerun (run, original, first, version, reusable, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;

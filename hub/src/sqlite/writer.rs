@@ -318,6 +318,7 @@ impl WriterLoop {
         for run in pending_notifications.runs {
             self.notifications.notify_run(run);
         }
+        self.notifications.notify_ended(pending_notifications.ended);
     }
 }
 

@@ -42,6 +42,7 @@ mod seeds;
 mod servers;
 mod simulation;
 mod sqlite;
+mod telemetry;
 mod tls;
 mod web;
 mod web_actions;

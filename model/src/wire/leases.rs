@@ -10,6 +10,7 @@ use crate::language::Language;
 use crate::length_limit;
 use crate::log::{LogWatch, MAX_LOG_WATCHES};
 use crate::plan::Capability;
+use crate::trace::TraceContext;
 
 /// Milliseconds a lease lasts by default. Workers renew their leases four times within it, so one that misses all of them is
 /// gone or cut off, and its jobs run elsewhere within ten seconds.
@@ -123,6 +124,8 @@ pub struct Lease {
     /// The field of its first input that its `!rate` or `!at_most` counts by. The hub never reads values, so the worker does not run the job but
     /// reports the hash of the field's value as [`Outcome::Keyed`]; the hub leases the job again when they allow it.
     pub count_by: Option<String>,
+    /// The span of the attempt, which the HTTP requests of the step name as their parent. `None` unless the hub exports traces.
+    pub trace: Option<TraceContext>,
     /// The elements of its list that earlier attempts reported in pieces. Rounds of a loop have started for them, so this attempt has to
     /// yield the same ones first. Its own pieces and its outcome contain only those that follow.
     pub recorded: Vec<Chunk>,

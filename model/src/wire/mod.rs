@@ -43,7 +43,7 @@ pub use runs::{
 pub use workers::{MAX_HOST, WorkerAbilities, WorkerStatus, WorkerView};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 11;
+pub const WIRE_VERSION: u8 = 12;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.

@@ -13,7 +13,7 @@ use bue_model::wire::{
 use bue_model::{
     Answer, ArgumentSummary, BlobHash, BlobRef, Bundle, Call, CallIndex, Chunk, Decimal, Failure, FailureKind, Finally,
     ForEach, Input, JobId, JobNode, Language, Node, NodeId, Outcome, Package, Plan, RateKey, RunId, SourceFile, Step,
-    StepIndex, Token, Value, ValueRef, cbor,
+    StepIndex, Token, TraceContext, Value, ValueRef, cbor,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -73,6 +73,7 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         ],
         env: Some(vec![0xa0].into()),
         count_by: Some("account".into()),
+        trace: Some(TraceContext { trace: [1; 16], span: [2; 8], sampled: true }),
         recorded: vec![chunk.clone()],
     };
     let (job, token, chunks) = (JobId(1), Token::unsealed(3), vec![chunk]);

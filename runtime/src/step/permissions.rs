@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bue_model::plan::Capability;
-use bue_model::{NamePattern, NetRule};
+use bue_model::{NamePattern, NetRule, TraceContext};
 use serde::{Deserialize, Serialize};
 
 /// What a step's script requests outside its sandbox. It gets what the worker also allows, and nothing that it did not
@@ -26,6 +26,8 @@ pub struct Permissions {
     pub environment: BTreeMap<String, String>,
     /// The scope of the step. Some secrets are for the steps of certain scopes only.
     pub scope: String,
+    /// The span that its HTTP requests name as their parent in the header `traceparent`, unless they have such a header.
+    pub trace: Option<TraceContext>,
 }
 
 impl Permissions {

@@ -45,7 +45,8 @@ impl ChangeSet<'_> {
         let run = self.run(row.run)?;
         row.reported = token;
         row.log = Some(encode_log(report.log.clone())?);
-        row.ending = Some(EndingAttempt { verdict: verdict_of(&report.outcome), usage: Some(bounded(report.usage)) });
+        let (verdict, usage) = (verdict_of(&report.outcome), Some(bounded(report.usage)));
+        row.ending = Some(EndingAttempt { verdict, usage, number: row.attempt_number() });
         self.count_usage(&run, &row, report);
         self.apply_outcome(&run, row, report)?;
         Ok(Verdict::Accepted)
@@ -195,7 +196,7 @@ impl ChangeSet<'_> {
     /// Makes a job ready, or parks it until a time.
     pub(super) fn requeue(&mut self, run: &Run, mut row: JobRow, available_at: i64) -> ChangeResult<()> {
         let from = row.state;
-        row.end_attempt(self.now)?;
+        self.end_attempt(&mut row)?;
         row.requeue(self.now, available_at);
         self.count_transition(run, row.location.node, from, row.state);
         self.pending_notifications.work = true;

@@ -25,7 +25,7 @@ impl ChangeSet<'_> {
             Some(node) if self.ending(run.key).is_none() && self.run_state(run.key)? == RunState::Running => {
                 self.start_finally(run, node, state)
             }
-            _ => Ok(self.finish_run(run.key, state)?),
+            _ => Ok(self.finish_run(run, state)?),
         }
     }
 
@@ -40,14 +40,17 @@ impl ChangeSet<'_> {
             return self.end_run(run, RunState::Cancelled);
         }
         self.run_states.insert(run.key, (RunState::Cancelled, Some(self.now)));
+        self.note_run_end(run, Some(RunState::Cancelled));
         Ok(())
     }
 
     /// Ends a run. One that was cancelled stays so.
-    fn finish_run(&mut self, key: i64, state: RunState) -> Result<(), HubError> {
+    fn finish_run(&mut self, run: &Run, state: RunState) -> Result<(), HubError> {
+        let key = run.key;
         let state = if self.ending(key) == Some(RunState::Cancelled) { RunState::Cancelled } else { state };
         if self.run_state(key)? == RunState::Running {
             self.run_states.insert(key, (state, Some(self.now)));
+            self.note_run_end(run, Some(state));
         }
         self.mark_run_changed(key);
         Ok(())

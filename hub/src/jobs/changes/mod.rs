@@ -24,10 +24,12 @@
 //! | `settle` | how rounds, loops and runs end |
 //! | `handlers` | the calls of `!on_failure` |
 //! | `ending` | `finally` blocks, and the ends of runs |
+//! | `ended` | which attempts and runs have ended, for those who export them |
 
 mod cancel;
 pub(crate) mod change_set;
 mod complete;
+mod ended;
 mod ending;
 mod expire;
 mod fan_out;

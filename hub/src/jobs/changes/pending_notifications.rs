@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use bue_model::RunId;
 
+use crate::jobs::ended::Ended;
+
 /// Batches of rounds that one transaction instantiates. The others follow in separate transactions, so that other
 /// requests do not wait for a loop over a million elements that are all cancelled.
 pub(crate) const MAX_ROUND_BATCHES: usize = 2;
@@ -23,6 +25,8 @@ pub(crate) struct PendingNotifications {
     pub(crate) runs: BTreeSet<RunId>,
     /// Fan-outs that have room for more rounds.
     pub(crate) growing: BTreeSet<i64>,
+    /// Attempts and runs that have ended, for those who export them. Other hubs do not learn of them.
+    pub(crate) ended: Vec<Ended>,
 }
 
 impl PendingNotifications {
@@ -34,5 +38,6 @@ impl PendingNotifications {
         self.expiries |= later.expiries;
         self.runs.extend(later.runs);
         self.growing.extend(later.growing);
+        self.ended.extend(later.ended);
     }
 }

@@ -106,8 +106,8 @@ impl ChangeSet<'_> {
     /// Fails a job for good. Its row must be open.
     pub(super) fn fail(&mut self, run: &Run, mut row: JobRow, record: &FailureRecord) -> ChangeResult<()> {
         let (location, from) = (row.location, row.state);
-        row.end_attempt(self.now)?;
         row.after_last_attempt(record.encode()?);
+        self.end_attempt(&mut row)?;
         self.put(row.clone());
         let entry = FailedEntry::new(&run.graph, location.node, &record.failure.message);
         self.failed.insert((run.key, location.id), Some(entry));
@@ -163,6 +163,7 @@ impl ChangeSet<'_> {
     pub(super) fn move_to_done(&mut self, row: JobRow, state: State, hint: Hint, value: Option<Vec<u8>>) {
         let id = row.location.id;
         self.note_end_of_lease(&row, state);
+        self.note_last_attempt(&row, state);
         self.jobs.insert(id, None);
         self.done.insert(id, Some(row.into_done(state, hint, value)));
     }

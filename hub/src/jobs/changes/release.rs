@@ -35,7 +35,8 @@ impl ChangeSet<'_> {
                 continue;
             }
             let run = self.run(row.run)?;
-            row.ending = Some(EndingAttempt { verdict: AttemptVerdict::Lost, usage: None });
+            row.ending =
+                Some(EndingAttempt { verdict: AttemptVerdict::Lost, usage: None, number: row.attempt_number() });
             let reason = lease_expired(row.worker.as_deref());
             self.release(&run, row, Release { reason: &reason, alone: false })?;
             reaped.push(*id);

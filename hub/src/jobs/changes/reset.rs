@@ -53,7 +53,7 @@ impl ChangeSet<'_> {
     /// The job waits for the one before it again.
     fn block_again(&mut self, run: &Run, mut row: JobRow) -> ChangeResult<()> {
         let node = row.location.node;
-        row.end_attempt(self.now)?;
+        self.end_attempt(&mut row)?;
         self.count_transition(run, node, row.state, State::Blocked);
         row.block_again(step_settings(run, node).map_or(0, |(_, settings)| settings.priority));
         row.return_home(run);
@@ -155,7 +155,7 @@ impl ChangeSet<'_> {
         self.reopen_ending(run, location)?;
         self.reopen(run, instance_of(run, location)?)?;
         self.failed.insert((run.key, id), None);
-        self.reset_runs.insert(run.key);
+        self.mark_reset(run);
         row.after_reset();
         row.return_home(run);
         row.expires_at = self.expiry(run, location.node)?;

@@ -58,7 +58,7 @@ impl ChangeSet<'_> {
 
     /// A run that has ended goes on.
     fn restart_run(&mut self, run: &Run) {
-        self.reset_runs.insert(run.key);
+        self.mark_reset(run);
         self.run_states.insert(run.key, (RunState::Running, None));
         self.mark_run_changed(run.key);
     }
@@ -242,7 +242,7 @@ impl ChangeSet<'_> {
         let instance = instance_of(run, start)?;
         let has_failed = instance.fanout != 0 && self.first_failed(self.ids(instance)?)?.is_some();
         self.reopen_settled(run, instance, i64::from(has_failed))?;
-        self.reset_runs.insert(run.key);
+        self.mark_reset(run);
         self.restore_with_dependants(run, start)
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct EndingAttempt {
     pub(crate) verdict: AttemptVerdict,
     /// `None` if the worker did not report.
     pub(crate) usage: Option<AttemptUsage>,
+    /// 1 for the first one.
+    pub(crate) number: u32,
 }
 
 /// A job or fan-out that has not ended.
@@ -78,15 +80,21 @@ pub(crate) struct JobRow {
 }
 
 impl JobRow {
-    /// Its attempt has ended, and the job has not. An attempt without a report or another reason has failed.
-    pub(crate) fn end_attempt(&mut self, now: i64) -> Result<(), HubError> {
-        let failed = EndingAttempt { verdict: AttemptVerdict::Failed, usage: None };
-        let EndingAttempt { verdict, usage } = self.ending.take().unwrap_or(failed);
-        let Some(started_at) = self.started_at.take() else { return Ok(()) };
+    /// Returns the number of its attempt: 1 for the first one.
+    pub(crate) fn attempt_number(&self) -> u32 {
+        self.ending.map_or_else(|| self.attempts.saturating_add(1), |ending| ending.number)
+    }
+
+    /// Its attempt has ended, and the job has not. An attempt without a report or another reason has failed. Returns the attempt, if
+    /// there was one.
+    pub(crate) fn end_attempt(&mut self, now: i64) -> Result<Option<EndedAttempt>, HubError> {
+        let failed = EndingAttempt { verdict: AttemptVerdict::Failed, usage: None, number: self.attempt_number() };
+        let EndingAttempt { verdict, usage, .. } = self.ending.take().unwrap_or(failed);
+        let Some(started_at) = self.started_at.take() else { return Ok(None) };
         let worker = self.worker.as_deref().map(str::to_owned);
         let attempt = EndedAttempt { started_at, ended_at: now, worker, verdict, usage };
-        self.earlier = Some(with_attempt(self.earlier.as_deref(), attempt)?);
-        Ok(())
+        self.earlier = Some(with_attempt(self.earlier.as_deref(), attempt.clone())?);
+        Ok(Some(attempt))
     }
 
     /// It is to run again, not before `available_at`.

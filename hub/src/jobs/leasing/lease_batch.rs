@@ -97,6 +97,7 @@ impl LeaseBuilder {
             inputs: arguments.inputs,
             env: ready.env.map(Bytes::from),
             count_by: missing_key_field(run, job, ready.rate),
+            trace: run.traced().attempt_span(job_id(id), unsigned(token)),
             recorded: arguments.recorded,
         };
         self.leases.push(lease);
@@ -152,6 +153,7 @@ pub(crate) fn detached_lease(
         env: env.map(Bytes::from),
         // a start outside the run does not count towards its rate
         count_by: None,
+        trace: None,
         // nothing is reported either
         recorded: Vec::new(),
     };

@@ -25,7 +25,7 @@ use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, Lease, LeaseBatch, LeaseRequest,
     ListPiece, PieceVerdict, ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
-use bue_model::{JobId, RunId, Timestamp, ValueRef};
+use bue_model::{JobId, RunId, Timestamp, TraceContext, ValueRef};
 
 use super::Log;
 use super::ledger::Ledger;
@@ -108,8 +108,14 @@ fn wait<T>(answer: StoreFuture<'_, T>) -> Result<T, HubError> {
 }
 
 impl JobStore for Witness {
-    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
-        self.see(&format!("submit {}", submission.run), |store| store.submit(now, submission), |_, _| Ok(()))
+    fn submit_in_trace(
+        &self,
+        now: Timestamp,
+        submission: Submission,
+        parent: Option<TraceContext>,
+    ) -> StoreFuture<'_, RunId> {
+        let what = format!("submit {}", submission.run);
+        self.see(&what, |store| store.submit_in_trace(now, submission, parent), |_, _| Ok(()))
     }
 
     fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {

@@ -5,7 +5,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
+use bue_model::TraceContext;
 use bue_model::net::{Body, Completion, NetError, NetErrorKind, Request, Response, Ticket};
+use bue_model::trace::TRACEPARENT;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Scheme};
@@ -151,6 +153,7 @@ async fn send_request(
     let attempt = Arc::new(Attempt::new(timeout(request.connect_timeout_ms, MAX_CONNECT_TIMEOUT)));
     let mut message = http::Request::new(Upload::new(content, Arc::clone(&attempt)));
     *message.headers_mut() = headers(request, &head, state.secrets(), state.limits())?;
+    add_trace(message.headers_mut(), state.trace);
     let (gate, uri) = match state.answering_server() {
         Some(server) => redirect(server, &head, state.simulated_time(), message.headers_mut())?,
         None => (gate, head.uri),
@@ -165,6 +168,16 @@ async fn send_request(
         () = attempt.stalled(read_timeout) => return Err(timed_out(&authority, read_timeout).into()),
     };
     read_head(state, response, authority)
+}
+
+/// Names the span of the step as the parent of what the server does, unless the step names another one.
+fn add_trace(headers: &mut HeaderMap, trace: Option<TraceContext>) {
+    if let Some(trace) = trace
+        && !headers.contains_key(TRACEPARENT)
+        && let Ok(value) = HeaderValue::try_from(trace.to_string())
+    {
+        headers.insert(TRACEPARENT, value);
+    }
 }
 
 /// Returns where to send a request that a test answers. Its address and the simulated time go into headers.

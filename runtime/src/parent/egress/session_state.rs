@@ -7,8 +7,8 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bue_model::NamePattern;
 use bue_model::net::{Completion, NetError, NetErrorKind, Ticket, TlsSettings};
+use bue_model::{NamePattern, TraceContext};
 use http::Method;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -42,6 +42,8 @@ pub(crate) struct SessionState {
     bucket: Option<Arc<dyn Bucket>>,
     /// The scope of the step.
     scope: String,
+    /// The span of the step.
+    pub(crate) trace: Option<TraceContext>,
     limits: Limits,
     complete: CompletionCallback,
     exchanges: Mutex<HashMap<Ticket, Exchange>>,
@@ -82,6 +84,7 @@ impl SessionState {
             names: permissions.bucket.clone(),
             bucket,
             scope: permissions.scope.clone(),
+            trace: permissions.trace,
             limits: limits.clone(),
             complete,
             exchanges: Mutex::default(),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bue_model::net::{Body, NetErrorKind, Operation, Request};
+use bue_runtime::Limits;
 use bytes::Bytes;
 
 use super::server::{serve, serve_bytes};
-use super::step::{Step, get, header, post};
+use super::step::{Step, egress, get, header, permissions, post};
 
 #[tokio::test]
 async fn a_request_arrives_unchanged() {
@@ -44,6 +45,21 @@ async fn a_request_arrives_unchanged() {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
     assert!(!text.contains("elsewhere") && !text.contains("te: x"), "{text}");
+}
+
+#[tokio::test]
+async fn a_request_names_the_span_of_its_step() {
+    let (server, _) = serve().await;
+    let (rule, span) = (server.to_string(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let mut permissions = permissions(&[&rule]);
+    permissions.trace = Some(span.parse().expect("a span"));
+    let mut step = Step::new(egress(&[&rule]).port(&permissions, &Limits::default()));
+    for (headers, expected) in [(Vec::new(), span), (vec![header("TraceParent", "mine")], "mine")] {
+        let (_, body) = step.whole(Request { headers, ..get(&format!("http://{server}"), "/echo") }).await;
+        let text = String::from_utf8(body).expect("text");
+        let values: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("traceparent: ")).collect();
+        assert_eq!(values, [expected], "{text}");
+    }
 }
 
 #[tokio::test]
