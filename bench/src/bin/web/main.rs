@@ -10,10 +10,10 @@
 //! 100 ms, and a refresh 2 ms of processor time.
 //!
 //! Then four connections lease sixteen jobs at a time and report them, for SECONDS seconds alone, for as long beside 500 open pages
-//! (overview, runs, errors, workers and a hundred runs, a hundred times each), all of which were opened before, and alone again. The pages are requested from a second
-//! thread of this program, which shares the cores with hub and leases. Leases should be as fast as alone. At the end nothing leases,
-//! and the processor time of the hub is that of 500 open pages, of 500 hidden ones, which keep a connection and request nothing, and
-//! of none.
+//! (overview, runs, errors, workers and a hundred runs, a hundred times each), all of which were opened before, and alone again. The
+//! pages are requested from a second thread of this program, which shares the cores with hub and leases. Leases should be as fast as
+//! alone. At the end nothing leases, and the processor time of the hub is that of 500 open pages, of 500 hidden ones, which keep a
+//! connection and request nothing, and of none.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
