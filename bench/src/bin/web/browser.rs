@@ -1,6 +1,7 @@
 //! What a browser does with a page of the dashboard, as far as the hub notices: it requests the page, follows the changes of runs, and
 //! requests what has changed.
 
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -74,12 +75,18 @@ impl Connection {
     }
 }
 
-/// Keeps a page open until `stop` is true. Returns how long its refreshes took.
-pub(crate) async fn keep_open(address: String, path: String, mut stop: watch::Receiver<bool>) -> Result<Samples> {
+/// Opens a page, tells `opened`, and keeps it open until `stop` is true. Returns how long its refreshes took.
+pub(crate) async fn keep_open(
+    address: String,
+    path: String,
+    opened: Sender<()>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<Samples> {
     let (mut page, mut events) = (Connection::open(&address).await?, Connection::open(&address).await?);
     page.get(&path, "").await?;
     let run = path.strip_prefix("/runs/").map(|run| format!("?run={run}")).unwrap_or_default();
     events.send(&format!("/v1/events{run}"), "").await?;
+    opened.send(()).context("nobody waits for the page")?;
     let (mut samples, mut last) = (Samples::default(), Instant::now());
     while !*stop.borrow() {
         tokio::select! {

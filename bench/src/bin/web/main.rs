@@ -10,15 +10,16 @@
 //! 100 ms, and a refresh 2 ms of processor time.
 //!
 //! Then four connections lease sixteen jobs at a time and report them, for SECONDS seconds alone, for as long beside 500 open pages
-//! (overview, runs, errors, workers and a hundred runs, a hundred times each), and alone again. The pages are requested from a second
-//! thread of this program, which shares the cores with hub and leases. Leases should be as fast as alone. At the end nothing leases,
-//! and the processor time of the hub is that of 500 open pages, of 500 hidden ones, which keep a connection and request nothing, and
-//! of none.
+//! (overview, runs, errors, workers and a hundred runs, a hundred times each), all of which were opened before, and alone again. The
+//! pages are requested from a second thread of this program, which shares the cores with hub and leases. Leases should be as fast as
+//! alone. At the end nothing leases, and the processor time of the hub is that of 500 open pages, of 500 hidden ones, which keep a
+//! connection and request nothing, and of none.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 mod browser;
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -172,8 +173,6 @@ async fn print_leases(hub: &HubProcess, client: &HubClient, paths: &[String], se
     };
     let before = with_leases(client, pause()).await?.1;
     let viewers = Viewers::start(hub, paths);
-    // all pages are open before leases are measured
-    sleep(Duration::from_secs(3)).await;
     let beside = with_leases(client, pause()).await?.1;
     let refreshes = viewers.stop()?;
     let after = with_leases(client, pause()).await?.1;
@@ -203,7 +202,6 @@ async fn print_idle(hub: &HubProcess, paths: &[String], seconds: Duration) -> Re
     };
     let none = measured().await;
     let viewers = Viewers::start(hub, paths);
-    sleep(Duration::from_secs(3)).await;
     let open = measured().await;
     viewers.stop()?;
     let hidden = try_join_all(paths.iter().map(async |path| {
@@ -227,16 +225,21 @@ struct Viewers {
 }
 
 impl Viewers {
+    /// Opens the pages, and waits until all are open: that costs more than to keep them open.
     fn start(hub: &HubProcess, paths: &[String]) -> Self {
         let (stop, stopped) = watch::channel(false);
+        let (opened, all_opened) = mpsc::channel();
+        let count = paths.len();
         let (address, paths) = (hub.address().to_owned(), paths.to_vec());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let pages = paths.into_iter().map(|path| keep_open(address.clone(), path, stopped.clone()));
+            let pages = paths.into_iter().map(|path| keep_open(address.clone(), path, opened.clone(), stopped.clone()));
             let mut all = Samples::default();
             runtime.block_on(try_join_all(pages))?.into_iter().for_each(|samples| all.append(samples));
             Ok(all)
         });
+        // ends early if a page fails, which `stop` returns
+        let _opened = all_opened.iter().take(count).count();
         Self { stop, thread }
     }
 
