@@ -355,7 +355,8 @@ mod tests {
         let nodes = vec![old(1, 0, vec![old(3, 2, Vec::new())]), OldNode::Finally(ending)];
         let steps: Vec<Step> = Vec::new();
         let bytes = postcard::to_allocvec(&(SEVENTH, steps, nodes, plan().calls, plan().params, "after"));
-        let (read, after) = postcard::from_bytes::<(Plan, &str)>(&bytes.expect("bytes")).expect("a plan");
+        let bytes = bytes.expect("bytes");
+        let (read, after) = postcard::from_bytes::<(Plan, &str)>(&bytes).expect("a plan");
         let ending = Finally { id: NodeId(5), line: 4, body: vec![new(6, 7, Vec::new())] };
         assert_eq!(read.nodes, [new(1, 0, vec![new(3, 2, Vec::new())]), Node::Finally(ending)]);
         assert_eq!((read.version, after), (PLAN_VERSION, "after"));
