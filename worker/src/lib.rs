@@ -42,6 +42,7 @@ mod output;
 mod parameters;
 mod printed;
 mod rate_key;
+mod recorded_list;
 mod reporter;
 mod run_job;
 mod status;

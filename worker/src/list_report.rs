@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use bue_client::{Backoff, ClientError, HubClient};
 use bue_model::wire::{Lease, LeasedStep, ListPiece, PieceVerdict};
-use bue_model::{Chunk, Failure, FailureKind, ValueRef, cbor};
+use bue_model::{Chunk, Failure, FailureKind, ValueRef};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use crate::fetch::FetchError;
-use crate::list_job::Elements;
 use crate::output::{ListWriter, Output};
+use crate::recorded_list::{RecordedError, RecordedList};
 use crate::reporter::is_permanent;
 
 /// How long a list may grow before its elements are reported in pieces.
@@ -52,9 +52,12 @@ pub(crate) enum ListReportError {
     Store(ClientError),
 }
 
-impl From<FetchError> for ListReportError {
-    fn from(error: FetchError) -> Self {
-        Self::Fetch(error)
+impl From<RecordedError> for ListReportError {
+    fn from(error: RecordedError) -> Self {
+        match error {
+            RecordedError::Failed(failure) => Self::Failed(failure),
+            RecordedError::Fetch(error) => Self::Fetch(error),
+        }
     }
 }
 
@@ -67,7 +70,7 @@ impl From<ClientError> for ListReportError {
 /// The list of a running step.
 pub(crate) struct ListReport<'a> {
     output: Output<'a>,
-    recorded: Recorded,
+    recorded: RecordedList,
     /// What follows the elements that are recorded, and is on no way to the hub.
     waiting: ListWriter,
     /// `None` if the list is reported as a whole.
@@ -77,9 +80,9 @@ pub(crate) struct ListReport<'a> {
 impl<'a> ListReport<'a> {
     /// Creates the report of a list that is empty. Without a sender, it is a part of the outcome as a whole.
     pub(crate) fn new(lease: &Lease, step: &LeasedStep, output: Output<'a>, sender: Option<&PieceSender>) -> Self {
-        let recorded = Recorded::new(lease, step);
+        let recorded = RecordedList::new(lease, step);
         let sender = sender.filter(|_| step.reports_pieces);
-        let pieces = sender.map(|sender| Pieces::new(sender.clone(), lease, step.window, recorded.count));
+        let pieces = sender.map(|sender| Pieces::new(sender.clone(), lease, step.window, recorded.count()));
         Self { output, recorded, waiting: ListWriter::default(), pieces }
     }
 
@@ -115,8 +118,8 @@ impl<'a> ListReport<'a> {
 
     /// Checks that nothing was reported of a list that arrives as one value.
     pub(crate) fn expect_nothing(&self) -> Result<(), ListReportError> {
-        let reported = self.pieces.as_ref().map_or(self.recorded.count, |pieces| pieces.next.first);
-        if reported == 0 { Ok(()) } else { Err(self.recorded.damaged()) }
+        let reported = self.pieces.as_ref().map_or(self.recorded.count(), |pieces| pieces.next.first);
+        if reported == 0 { Ok(()) } else { Err(self.recorded.cannot_be_compared().into()) }
     }
 
     /// Returns the end of the list, which follows what is recorded, when no piece is on its way any more.
@@ -126,84 +129,6 @@ impl<'a> ListReport<'a> {
             pieces.settle().await?;
         }
         Ok(self.waiting.finish())
-    }
-}
-
-/// The elements that earlier attempts reported.
-struct Recorded {
-    loop_text: String,
-    count: u64,
-    /// Those that this attempt has yielded, too.
-    seen: u64,
-    elements: Elements,
-}
-
-impl Recorded {
-    fn new(lease: &Lease, step: &LeasedStep) -> Self {
-        let count = lease.recorded.iter().map(|chunk| u64::from(chunk.count)).sum();
-        let loop_text = step.loop_text.clone().unwrap_or_default();
-        Self { loop_text, count, seen: 0, elements: Elements::new(lease.recorded.clone()) }
-    }
-
-    /// Returns the elements that are not recorded, if there are any.
-    async fn skip(
-        &mut self,
-        count: u32,
-        items: Bytes,
-        output: Output<'_>,
-    ) -> Result<Option<(u32, Bytes)>, ListReportError> {
-        if self.seen == self.count {
-            return Ok(Some((count, items)));
-        }
-        let Ok(Some(elements)) = cbor::array_items(&items) else { return Err(self.damaged()) };
-        let (mut rest, mut number) = (Vec::new(), 0_u32);
-        for element in elements {
-            let Ok(element) = element else { return Err(self.damaged()) };
-            if self.seen < self.count {
-                let recorded = self.elements.next(output).await?.ok_or_else(|| self.damaged())?;
-                if recorded != element {
-                    return Err(self.changed());
-                }
-                self.seen += 1;
-            } else {
-                number += 1;
-                rest.extend_from_slice(element);
-            }
-        }
-        let array = (number > 0).then(|| Bytes::from([cbor::array_head(number.into()), rest].concat()));
-        Ok(array.map(|array| (number, array)))
-    }
-
-    fn expect_all(&self) -> Result<(), ListReportError> {
-        if self.seen == self.count {
-            return Ok(());
-        }
-        Err(self.failed(&format!(
-            "the step yielded {} elements this time, and {} in an earlier attempt, for which rounds have started",
-            self.seen, self.count
-        )))
-    }
-
-    fn changed(&self) -> ListReportError {
-        self.failed(&format!(
-            "element {} is another one than in an earlier attempt of the step, for which a round has started",
-            self.seen
-        ))
-    }
-
-    fn failed(&self, problem: &str) -> ListReportError {
-        let message = format!(
-            "{}: {problem}. Yield the same elements in each attempt, or return a list instead of yielding: its rounds start when the \
-             step has ended",
-            self.loop_text
-        );
-        ListReportError::Failed(Failure::new(FailureKind::BadResult, message))
-    }
-
-    fn damaged(&self) -> ListReportError {
-        let message =
-            format!("{}: the elements of an earlier attempt cannot be compared with those of this one", self.loop_text);
-        ListReportError::Failed(Failure::new(FailureKind::Internal, message))
     }
 }
 

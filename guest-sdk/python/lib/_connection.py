@@ -234,8 +234,9 @@ class Connection:
         self._response_at = clock()
         status, _, reason, headers, data, last = self._response = value
         has_body = not (self._is_head or status in (204, 304))
-        self._is_chunked = has_body and all(name != "content-length" for name, _ in headers)
-        if self._is_chunked or any(name == "transfer-encoding" for name, _ in headers):
+        by_name = dict(headers)
+        self._is_chunked = has_body and "content-length" not in by_name
+        if self._is_chunked or "transfer-encoding" in by_name:
             headers = [header for header in headers if header[0] != "transfer-encoding"]
         if self._is_chunked:
             headers.append(("transfer-encoding", "chunked"))

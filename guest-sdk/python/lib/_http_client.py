@@ -2,7 +2,10 @@
 bytes that were made of them. The classes and their methods are those of Python; where a program has replaced something that would
 be left out, nothing is."""
 
+import operator
 import socket
+
+import _bue_net
 
 from bue import _connection
 from bue._sockets import Socket
@@ -10,13 +13,12 @@ from bue._sockets import Socket
 _READ_SIZE = 256 * 1024
 # Bodies up to this length are sent together with their request.
 _MAX_WHOLE_BODY = 1024 * 1024
-# Headers that say how a body is sent: the caller sends it.
-_FRAMING = {"content-length", "transfer-encoding", "expect"}
 # Methods of a connection that a request goes through. If a class replaces one of them, it is called.
-_METHODS = (
+_methods_of = operator.attrgetter(
     "putrequest", "putheader", "endheaders", "send", "_send_output", "_output", "_encode_request", "_validate_method",
     "_validate_path", "_get_content_length",
-)
+)  # fmt: skip
+_value_of = operator.itemgetter(1)
 
 
 class ResponseFile:
@@ -163,18 +165,17 @@ def patch(module):
 
 def _patch_requests(module):
     cls = module.HTTPConnection
-    send_request, methods = cls._send_request, [getattr(cls, name) for name in _METHODS]
+    send_request, methods, is_legal_name = cls._send_request, _methods_of(cls), module._is_legal_header_name
 
     def send_whole(self, method, url, body, headers, encode_chunked):
-        kind = type(self)
         is_plain = (
-            [kind.putrequest, kind.putheader, kind.endheaders, kind.send, kind._send_output, kind._output, kind._encode_request,
-             kind._validate_method, kind._validate_path, kind._get_content_length] == methods
+            _methods_of(type(self)) == methods
+            and module._is_legal_header_name is is_legal_name
             and self.debuglevel <= 0
             and self._http_vsn == 11
             and self._tunnel_host is None
             and self.auto_open
-        )  # fmt: skip
+        )
         whole = _whole_request(self, method, url, body, headers, module) if is_plain else None
         if whole is None:
             return send_request(self, method, url, body, headers, encode_chunked)
@@ -204,23 +205,14 @@ def _whole_request(self, method, url, body, headers, module):
         return None
     if module._contains_disallowed_method_pchar_re.search(method) or module._contains_disallowed_url_pchar_re.search(url):
         return None
-    pairs, names = [], set()
-    for name, value in headers.items():
-        if type(name) is not str or type(value) is not str or not name.isascii() or "\n" in value or "\r" in value:
-            return None
-        if not module._is_legal_header_name(name.encode()):
-            return None
-        try:
-            pairs.append((name, value.encode("latin-1").strip()))
-        except UnicodeEncodeError:
-            return None
-        names.add(name.lower())
-    if not names.isdisjoint(_FRAMING):
+    plain = _bue_net.plain_headers(headers)
+    if plain is None:
         return None
+    pairs, has_host, has_encoding = plain
     own = []
-    if "host" not in names:
+    if not has_host:
         own.append(("Host", host if self.port == self.default_port else f"{host}:{self.port}"))
-    if "accept-encoding" not in names:
+    if not has_encoding:
         own.append(("Accept-Encoding", "identity"))
     if body is not None:
         own.append(("Content-Length", str(len(body))))
@@ -239,21 +231,22 @@ def _patch_responses(module):
         if type(fp) is not ResponseFile or self.headers is not None or self.debuglevel > 0 or not is_original:
             return begin(self)
         head = fp.take_head()
-        if head is not None and _is_simple(head, module):
-            return set_head(self, *head)
+        if head is not None:
+            status, reason, headers = head
+            # of several values of one name, the first
+            values = dict(reversed(headers))
+            if _is_simple(reason, headers, values, module):
+                return set_head(self, status, reason, headers, values)
         fp.give_head(head)
         begin(self)
 
-    def set_head(self, status, reason, headers):
+    def set_head(self, status, reason, headers, values):
         self.code = self.status = status
         self.reason = reason
         self.version = 11
         self.headers = self.msg = message = message_class()
         message._headers = headers
         message._payload = ""
-        values = {}
-        for name, value in headers:
-            values.setdefault(name, value)
         self.chunked = values.get("transfer-encoding") == "chunked"
         self.chunk_left = None if self.chunked else module._UNKNOWN
         self.will_close = "close" in values.get("connection", "").lower()
@@ -269,12 +262,13 @@ def _patch_responses(module):
     response_class.begin = begin_with_head
 
 
-def _is_simple(head, module):
-    """Would the parser of `email` make of these headers nothing but a list of them?"""
-    _, reason, headers = head
+def _is_simple(reason, headers, values, module):
+    """Would the parser of `email` make of these headers nothing but a list of them? `values` has the first of each name."""
     if len(headers) >= module._MAXHEADERS or not reason.isascii() or reason != reason.strip():
         return False
-    for name, value in headers:
-        if len(value) > 10_000 or (name == "content-type" and value.lower().startswith(("multipart", "message"))):
-            return False
-    return True
+    if headers and max(map(len, map(_value_of, headers))) > 10_000:
+        return False
+    content_type = values.get("content-type")
+    if content_type is None:
+        return True
+    return dict(headers)["content-type"] is content_type and not content_type.lower().startswith(("multipart", "message"))

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `start(method, origin, target, headers, body, connect_timeout, read_timeout)` | the ticket of an exchange |
 //! | `start_bytes(data, origin, connect_timeout)` | `(exchange, length, is HEAD, body)` of the HTTP/1.1 request at the beginning of `data` |
+//! | `plain_headers(headers)` | `(pairs, has Host, has Accept-Encoding)` of a dict of headers that can be sent as they are, or `None` |
 //! | `write(exchange, data, last)` | a ticket |
 //! | `read(exchange, max_bytes, timeout)` | a ticket |
 //! | `connect(host, port, timeout)` | the ticket of an exchange, a TCP connection |
@@ -59,9 +60,9 @@ mod _bue_net {
     use bue_model::net::{Body, Completion, Operation, Request, Response, TlsSession, TlsSettings};
     use bytes::Bytes;
 
-    use crate::request_head::{BodyLen, Head};
+    use crate::request_head::{BodyLen, Head, is_framing, plain_value};
     use crate::value::stream::send_waiting;
-    use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStr, PyUtf8StrRef};
+    use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyListRef, PyStr, PyUtf8StrRef};
     use rustpython_vm::convert::ToPyObject;
     use rustpython_vm::function::{ArgBytesLike, ArgIntoFloat, OptionalArg};
     use rustpython_vm::{AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
@@ -136,6 +137,30 @@ mod _bue_net {
             read_timeout_ms: None,
         });
         Ok((start_operation(operation, vm)?, len, is_head, remaining).to_pyobject(vm))
+    }
+
+    /// Checks and encodes headers as `http.client` does. Returns `None` if it would refuse one or encode it in another way, or if one
+    /// says how the body is sent.
+    #[pyfunction]
+    fn plain_headers(headers: PyDictRef, vm: &VirtualMachine) -> PyObjectRef {
+        let (mut pairs, mut has_host, mut has_encoding) = (Vec::new(), false, false);
+        for (name, value) in headers.items_vec() {
+            let (Some(name_text), Some(value)) = (exact_text(&name, vm), exact_text(&value, vm)) else {
+                return vm.ctx.none();
+            };
+            let Some(value) = plain_value(name_text, value).filter(|_| !is_framing(name_text)) else {
+                return vm.ctx.none();
+            };
+            has_host |= name_text.eq_ignore_ascii_case("host");
+            has_encoding |= name_text.eq_ignore_ascii_case("accept-encoding");
+            pairs.push((name, vm.ctx.new_bytes(value)).to_pyobject(vm));
+        }
+        (vm.ctx.new_list(pairs), has_host, has_encoding).to_pyobject(vm)
+    }
+
+    /// The text of a `str`, and of no subclass, if it is Unicode.
+    fn exact_text<'a>(object: &'a PyObject, vm: &VirtualMachine) -> Option<&'a str> {
+        object.downcast_ref_if_exact::<PyStr>(vm)?.to_str()
     }
 
     #[pyfunction]

@@ -1,4 +1,4 @@
-//! Reads the head of an HTTP/1.1 request that a Python library has written as bytes.
+//! Reads the head of an HTTP/1.1 request that a Python library has written as bytes, and checks headers that it would write.
 
 use bytes::Bytes;
 
@@ -69,6 +69,25 @@ impl Head {
     fn header(&self, wanted: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_ref())
     }
+}
+
+/// The bytes of a header's value as `http.client` sends them. `None` if it refuses the header, or may not send it as it is.
+pub(crate) fn plain_value(name: &str, value: &str) -> Option<Vec<u8>> {
+    let is_legal = name.is_ascii() && !name.starts_with(is_space) && !name.contains([':', '\r', '\n']);
+    if name.is_empty() || !is_legal || value.contains(['\r', '\n']) {
+        return None;
+    }
+    value.trim_matches(is_space).chars().map(|char| u8::try_from(u32::from(char)).ok()).collect()
+}
+
+/// Does a header say how the body is sent?
+pub(crate) fn is_framing(name: &str) -> bool {
+    ["content-length", "transfer-encoding", "expect"].iter().any(|framing| name.eq_ignore_ascii_case(framing))
+}
+
+/// What `bytes.strip` of Python removes.
+const fn is_space(char: char) -> bool {
+    matches!(char, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 
 fn split_lines(head: &[u8]) -> Vec<&[u8]> {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::api::backfills::Backfills;
 use crate::api::bundles::Bundles;
+use crate::api::group_cache::GroupCache;
 use crate::api::hub_counts::HubCounts;
 use crate::api::hub_metrics::HubMetrics;
 use crate::api::log_watches::LogWatches;
@@ -49,6 +50,7 @@ pub struct Hub {
     pub(super) metrics: HubMetrics,
     pub(super) run_changes: RunChanges,
     pub(super) bundles: Bundles,
+    pub(super) groups: GroupCache,
     pub(crate) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
     pub(crate) closing: watch::Sender<bool>,
@@ -99,6 +101,7 @@ impl Hub {
             metrics,
             run_changes: RunChanges::default(),
             bundles: Bundles::default(),
+            groups: GroupCache::default(),
             request_metrics,
             closing,
             clock,

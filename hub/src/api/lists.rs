@@ -4,6 +4,7 @@ use bue_model::RunId;
 use bue_model::failed_jobs::{FailedJobPage, FailureGroupPage};
 use bue_model::wire::{JobPage, JobQuery, JobView, RunPage, RunView, WorkerView};
 use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::api::filters::{FilterReader, MAX_PAGE, RunFields};
 use crate::api::hub::Hub;
@@ -100,6 +101,22 @@ pub(crate) async fn list_errors(hub: &Hub, query: Option<&str>) -> Result<Errors
     }
     let list = hub.store.failed_page(query).await?;
     Ok(Errors::Jobs(FailedJobPage { errors: list.jobs, next: list.next.map(|next| next.to_string()) }))
+}
+
+/// Returns a page of the failed jobs of all runs in groups. `may_be_old` is for refreshes of pages: if there are so many failures that
+/// counting them takes a while, the groups are those of some seconds ago.
+pub(crate) async fn list_error_groups(
+    hub: &Hub,
+    query: &str,
+    may_be_old: bool,
+) -> Result<FailureGroupPage, ErrorReply> {
+    if let Some(page) = hub.groups.get(query).filter(|_| may_be_old) {
+        return Ok(page);
+    }
+    let began_at = Instant::now();
+    let Errors::Groups(page) = list_errors(hub, Some(query)).await? else { return Ok(FailureGroupPage::default()) };
+    hub.groups.insert(query, began_at, page.clone());
+    Ok(page)
 }
 
 /// Returns the filter of runs. What is left is named by parameters of scripts.

@@ -20,6 +20,7 @@ pub(crate) mod dispatch;
 pub(crate) mod events;
 pub(crate) mod expiry;
 mod filters;
+mod group_cache;
 pub(crate) mod hub;
 mod hub_counts;
 mod hub_metrics;

@@ -233,6 +233,14 @@ impl Graph {
         loops.filter(move |(_, fan_out)| fan_out.over == Some(source))
     }
 
+    /// Returns the nodes outside of a loop that nodes in its body, or in the loops in it, wait for.
+    pub(crate) fn used_outside(&self, owner: NodeId) -> BTreeSet<NodeId> {
+        let is_inside = |block: BlockIndex| self.enclosing_loops(block).any(|one| one == owner);
+        let inside = self.nodes.iter().filter(|node| is_inside(node.block));
+        let parents = inside.flat_map(|node| node.parents.iter().copied());
+        parents.filter(|parent| self.node(*parent).is_some_and(|parent| !is_inside(parent.block))).collect()
+    }
+
     /// Returns whether a job is an operation on lists.
     fn is_list_job(&self, job: &GraphJob) -> bool {
         self.step_of(job).is_some_and(|step| matches!(step.language, Language::Builtin))

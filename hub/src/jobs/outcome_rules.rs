@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::plan::Settings;
 use bue_model::text::truncate_bytes;
-use bue_model::wire::ListPiece;
 use bue_model::{ArgumentSummary, Chunk, Failure, FailureKind, NodeId, StepIndex, ValueRef};
 use bytes::Bytes;
 
@@ -68,10 +67,10 @@ pub(crate) fn elements_of(chunks: &[Chunk]) -> i64 {
     chunks.iter().fold(0, |sum: i64, chunk| sum.saturating_add(chunk.count.into()))
 }
 
-/// Checks a piece of a list. A worker that breaks this rule would make the hub store what it must not.
-pub(crate) fn check_piece(piece: &ListPiece) -> Result<(), HubError> {
+/// Checks the chunks of a list. A worker that breaks this rule would make the hub store what it must not.
+pub(crate) fn check_chunks(chunks: &[Chunk]) -> Result<(), HubError> {
     let is_too_long = |chunk: &Chunk| matches!(&*chunk.value, ValueRef::Inline(bytes) if bytes.len() > INLINE_LIMIT);
-    match piece.chunks.iter().any(is_too_long) {
+    match chunks.iter().any(is_too_long) {
         true => Err(HubError::BadRequest(format!("a chunk has more than {INLINE_LIMIT} inline bytes"))),
         false => Ok(()),
     }

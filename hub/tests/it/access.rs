@@ -125,7 +125,7 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 55);
+    assert_eq!(hub.routes.len(), 56);
     check_every_route(&hub).await;
 }
 
@@ -429,6 +429,7 @@ async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
         (&hub, "POST", "/v1/leases"),
         (&hub, "POST", "/v1/heartbeats"),
         (&hub, "POST", "/v1/outcomes"),
+        (&hub, "POST", "/v1/pieces"),
         (&bucket, "PUT", "/v1/keys/a"),
         (&bucket, "PUT", "/v1/uploads/00000000-0000-0000-0000-000000000009?part=0"),
         (&bucket, "POST", "/v1/collections"),

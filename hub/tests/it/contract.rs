@@ -82,6 +82,8 @@ macro_rules! all_contract_tests {
                 a_round_is_reset_whether_or_not_its_source_runs
                 a_cancelled_source_cancels_the_rounds
                 a_cancelled_run_goes_on_where_it_was
+                a_loop_of_stuck_rounds_comes_back_with_a_cancelled_run
+                a_loop_of_loops_that_failed_comes_back_with_a_cancelled_run
                 a_full_window_makes_the_source_wait
                 a_window_limits_the_rounds_of_any_list
                 the_whole_list_is_there_at_the_end_of_the_source

@@ -177,7 +177,8 @@ async fn a_file_of_the_first_layout_is_migrated_and_continues() {
     drop(world);
     let db = rusqlite::Connection::open(&path).expect("a database");
     db.execute_batch(
-        "DROP TABLE step_usage; ALTER TABLE sequence DROP COLUMN next_run; ALTER TABLE job DROP COLUMN started_at;
+        "ALTER TABLE fanout DROP COLUMN streams; ALTER TABLE fanout DROP COLUMN max_live;
+         DROP TABLE step_usage; ALTER TABLE sequence DROP COLUMN next_run; ALTER TABLE job DROP COLUMN started_at;
          ALTER TABLE job DROP COLUMN earlier; ALTER TABLE done DROP COLUMN started_at; ALTER TABLE done DROP COLUMN run_ms;
          ALTER TABLE done DROP COLUMN cpu_ms; ALTER TABLE done DROP COLUMN peak_memory; ALTER TABLE done DROP COLUMN earlier;
          DROP TABLE audit; DROP TABLE history;

@@ -18,10 +18,10 @@ use bue_hub::{
 };
 use bue_model::attempt::AttemptUsage;
 use bue_model::wire::{
-    CONTENT_TYPE, ErrorBody, Heartbeat, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Submission, WIRE_VERSION,
-    WorkerStatus,
+    CONTENT_TYPE, ErrorBody, Heartbeat, LeaseRequest, ListPiece, MAX_MESSAGE, Report, ReportBatch, Submission,
+    WIRE_VERSION, WorkerStatus,
 };
-use bue_model::{BlobHash, JobId, Outcome, RunId, Timestamp, Token};
+use bue_model::{BlobHash, Chunk, JobId, Outcome, RunId, Timestamp, Token, ValueRef};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
@@ -84,6 +84,9 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         usage: AttemptUsage::of_ms(1),
     };
     let reports = vec![report(Outcome::Cancelled), report(Outcome::Pending { delay_ms: Some(u64::MAX), scope: None })];
+    let (run, job, token) = (RunId(uuid::Uuid::from_u128(7)), JobId(1), Token::unsealed(1));
+    let chunks = vec![Chunk { count: u32::MAX, value: Box::new(ValueRef::Inline(vec![0x80].into())) }; 3];
+    let piece = ListPiece { worker: "w".into(), run, job, token, first: u64::MAX, chunks, wait_ms: u64::MAX };
     let json = serde_json::to_string(&plan()).expect("JSON");
     let huge = json.replace(":1", ":99999999999999999999999999999999").replace(":0", ":-1e999");
     let ours = vec![
@@ -91,6 +94,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         message(&lease),
         message(&heartbeat),
         message(&ReportBatch { worker: "w".into(), reports }),
+        message(&piece),
         json.clone().into_bytes(),
         SCHEDULE.into(),
         format!("{{\"schedules\": [{SCHEDULE}, {SCHEDULE}], \"prune\": true}}").into_bytes(),
@@ -116,6 +120,7 @@ fn paths() -> impl Strategy<Value = String> {
         "/v1/leases",
         "/v1/heartbeats",
         "/v1/outcomes",
+        "/v1/pieces",
         "/v1/info",
         "/metrics",
         "/openapi.json",

@@ -99,11 +99,19 @@ impl<'a> Parser<'a, '_, '_> {
         }
         if self.at(TokenKind::Bang) {
             self.next();
-            let diagnostic = self.unexpected(codes::INVALID_CHUNK, "`chunk` or `window`");
-            let hint = if self.at_word("chunk") { "`!chunk` comes before `!window`, once" } else { CHUNK_HINT };
-            return self.fail(diagnostic.hint(hint));
+            return self.fail(self.misplaced_setting());
         }
         Ok(LoopSource { calls, chunk, window, span: start.to(self.previous().span) })
+    }
+
+    /// Behind an exclamation mark, where no setting of a loop can be.
+    fn misplaced_setting(&self) -> DiagnosticBuilder {
+        if self.at_word("chunk") || self.at_word("window") {
+            let message = "`!chunk` and `!window` stand at the end in this order, each once";
+            let diagnostic = DiagnosticBuilder::new(codes::INVALID_CHUNK, self.peek().span, message);
+            return diagnostic.hint("`for batch in rows() !chunk 64 !window 200:`");
+        }
+        self.unexpected(codes::INVALID_CHUNK, "`chunk` or `window`").hint(CHUNK_HINT)
     }
 
     /// Returns whether an exclamation mark and this word are next.

@@ -35,7 +35,8 @@ const MAX_COMPONENT_INSTANCES: usize = 16;
 /// Maximum number of entries in a component's handle table. Streams, requests and responses are entries too.
 const MAX_COMPONENT_HANDLES: usize = 1_000;
 
-/// Maximum number of functions in a guest's table, which are those it has addresses of. RustPython has about 20,000.
+/// Maximum number of functions in the table of a compiled step, which are those it has addresses of. An interpreter such as RustPython
+/// has about 10,000; guests of ours have no table.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
 /// Elements that a guest may stream at once, as many as ours does. Each round of a loop finds its element by skipping those before it.

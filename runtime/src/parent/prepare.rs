@@ -22,7 +22,7 @@ use crate::parent::{machine, sealed};
 use crate::prepared::{GuestFiles, Prepared, PreparedGuests, Seal};
 
 /// Increment this when files of an older bue cannot be used although guest and engine are the same.
-const FORMAT_VERSION: u32 = 3;
+const FORMAT_VERSION: u32 = 4;
 
 /// Versions of a guest's files that are kept, the last modified ones.
 const MAX_KEPT_VERSIONS: usize = 3;

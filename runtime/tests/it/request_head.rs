@@ -3,7 +3,7 @@
 #[path = "../../../guest-sdk/python/src/request_head.rs"]
 mod head;
 
-use head::{BodyLen, Head};
+use head::{BodyLen, Head, is_framing, plain_value};
 
 fn body(head: &str) -> Result<BodyLen, String> {
     Head::parse(head.as_bytes()).expect("a complete head").body_len()
@@ -30,4 +30,20 @@ fn the_length_of_a_body_is_known_or_an_error() {
         Ok(BodyLen::Streamed(-1))
     );
     assert!(body("POST / HTTP/1.1\r\nContent-Length: five\r\n\r\n").is_err());
+}
+
+#[test]
+fn plain_headers_are_those_that_http_client_sends_as_they_are() {
+    let plain = [("Accept", "a, b"), ("X", " \x0b\t\u{e9}\u{a0} \x0c"), ("a b", ""), ("X", "\0")];
+    let values = plain.map(|(name, value)| plain_value(name, value).expect("a plain header"));
+    assert_eq!(values, [b"a, b".to_vec(), b"\xe9\xa0".to_vec(), Vec::new(), b"\0".to_vec()]);
+    for (name, value) in
+        [("", "a"), (" X", "a"), ("\x0bX", "a"), ("X:", "a"), ("X\r", "a"), ("X\n", "a"), ("\u{e9}", "a")]
+    {
+        assert_eq!(plain_value(name, value), None, "{name:?}");
+    }
+    for value in ["a\r\n b", "a\n", "\ra", "\u{20ac}"] {
+        assert_eq!(plain_value("X", value), None, "{value:?}");
+    }
+    assert!(is_framing("Content-Length") && is_framing("EXPECT") && !is_framing("Content-Type"));
 }

@@ -119,9 +119,53 @@ impl ChangeSet<'_> {
         if fan_out.settled < fan_out.count {
             return Ok((State::Expanding, InitialState::Ready));
         }
-        let failed_job = self.first_failed(fan_out.expanded_ids())?;
+        let failed_job = match self.failed_inside(run, fan_out)? {
+            Some(failed_job) => Some(failed_job),
+            None => self.failed_outside(run, fan_out)?,
+        };
         let failed_job = failed_job.ok_or_else(|| HubError::damaged("a failed round without a failed job"))?;
         Ok((State::Stuck, InitialState::Stuck { waiting_for: 0, failed_job }))
+    }
+
+    /// Returns a failed job in the rounds of a loop, or of the loops in it, which are restored after it.
+    fn failed_inside(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<Option<i64>> {
+        let mut loops = vec![*fan_out];
+        while let Some(fan_out) = loops.pop() {
+            if let Some(failed_job) = self.first_failed(fan_out.expanded_ids())? {
+                return Ok(Some(failed_job));
+            }
+            loops.extend(self.loops_in_rounds(run, &fan_out)?);
+        }
+        Ok(None)
+    }
+
+    /// Returns the loops that have started in the rounds of a loop.
+    fn loops_in_rounds(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<Vec<FanOut>> {
+        let body = fan_out.body(run)?;
+        let nodes = run.graph.blocks.get(body).map_or(&[][..], |block| &block.nodes);
+        let inner: Vec<_> = nodes.iter().filter(|node| run.graph.fan_out(**node).is_some()).collect();
+        let (mut loops, mut missing) = (Vec::new(), MissingRows::default());
+        for round in 0..fan_out.expanded {
+            for node in &inner {
+                let started = self.fan_out(location_in(run, fan_out.round(round, body), **node)?.id);
+                loops.extend(missing.allow(started)?.flatten());
+            }
+        }
+        missing.check()?;
+        Ok(loops)
+    }
+
+    /// Returns a failed job outside of a loop that something in its rounds waits for. The rounds were stuck behind it, and are restored
+    /// after the loop.
+    fn failed_outside(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<Option<i64>> {
+        let instance = instance_of(run, fan_out.location())?;
+        for parent in run.graph.used_outside(fan_out.node) {
+            let enclosing = self.enclosing(run, instance, node_of(run, parent)?.block)?;
+            if let ParentState::Failed(job) = self.parent_state(location_in(run, enclosing, parent)?.id)? {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
     }
 
     /// Inserts a row as if it had never run, but with the token of the cancelled one, which must go on growing.

@@ -11,13 +11,13 @@ use bue_model::wire::{ListPiece, PieceVerdict};
 use bue_model::{Chunk, ValueRef};
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet};
-use super::rows::ChunkRow;
+use super::rows::{ChunkRow, JobRow};
 use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, row_id, signed, small};
 use crate::jobs::graph::Block;
 use crate::jobs::initial_state::{Hint, ParentState};
 use crate::jobs::instance::{FanOut, Location, Run, WINDOW, instance_of, location_in};
-use crate::jobs::outcome_rules::{MAX_ELEMENTS, check_piece, elements_of, streams};
+use crate::jobs::outcome_rules::{MAX_ELEMENTS, check_chunks, elements_of, streams};
 use crate::jobs::state::State;
 
 impl ChangeSet<'_> {
@@ -31,31 +31,31 @@ impl ChangeSet<'_> {
         if !streams(&run, row.location.node) {
             return Err(HubError::BadRequest("no loop takes the elements of this job before it ends".to_owned()).into());
         }
-        let (recorded, count) = (self.elements(id)?, elements_of(&piece.chunks));
-        match signed(piece.first) {
-            first if first == recorded && count > 0 => {
-                check_piece(piece)?;
-                if recorded.saturating_add(count) > MAX_ELEMENTS {
-                    let message = format!("the list has more than {MAX_ELEMENTS} elements; a loop runs over no more");
-                    return Err(HubError::BadRequest(message).into());
-                }
-                self.store_chunks(id, recorded, &piece.chunks)?;
-                self.mark_run_changed(run.key);
-                let hint = row.hint();
-                for location in self.loops_over(&run, row.location)? {
-                    self.add_rounds(&run, location, count, &hint)?;
-                }
-            }
-            first if first.saturating_add(count) <= recorded => {}
-            first => {
-                let message = format!("the piece begins at element {first}, and {recorded} are recorded");
-                return Err(HubError::BadRequest(message).into());
-            }
+        let recorded = self.elements(id)?;
+        if is_new(piece, recorded)? {
+            self.append(&run, &row, recorded, &piece.chunks)?;
         }
         self.has_full_window(&run, row.location).map(|is_full| match is_full {
             true => PieceVerdict::WindowFull,
             false => PieceVerdict::Accepted,
         })
+    }
+
+    /// Stores the elements that follow the recorded ones, and adds their rounds.
+    fn append(&mut self, run: &Run, source: &JobRow, recorded: i64, chunks: &[Chunk]) -> ChangeResult<()> {
+        check_chunks(chunks)?;
+        let count = elements_of(chunks);
+        if recorded.saturating_add(count) > MAX_ELEMENTS {
+            let message = format!("the list has more than {MAX_ELEMENTS} elements; a loop runs over no more");
+            return Err(HubError::BadRequest(message).into());
+        }
+        self.store_chunks(source.location.id, recorded, chunks)?;
+        self.mark_run_changed(run.key);
+        let hint = source.hint();
+        for location in self.loops_over(run, source.location)? {
+            self.add_rounds(run, location, count, &hint)?;
+        }
+        Ok(())
     }
 
     /// Returns the loops that run over the list of a job.
@@ -77,37 +77,30 @@ impl ChangeSet<'_> {
 
     /// Adds rounds to a fan-out that streams, or starts it. Safe: the piece whose elements they are is recorded once, by this change set.
     fn add_rounds(&mut self, run: &Run, location: Location, count: i64, hint: &Hint) -> ChangeResult<()> {
-        let (row, fan_out) = (self.job(location.id), self.fan_out(location.id));
-        let (row, fan_out) = (row?, fan_out?);
-        let Some(mut row) = row.filter(|row| row.state.is_open()) else { return Ok(()) };
+        let (row, started) = (self.job(location.id), self.fan_out(location.id));
+        let (row, started) = (row?, started?);
+        let Some(row) = row.filter(|row| row.state.is_open()) else { return Ok(()) };
         let node = run.graph.fan_out(location.node).ok_or_else(|| HubError::damaged("a job where a loop should be"))?;
         // a loop without jobs has no rounds; it ends with its source
         if run.graph.blocks.get(node.body).is_none_or(|block| block.nodes.is_empty()) {
             return Ok(());
         }
-        let mut fan_out = match fan_out {
-            Some(fan_out) => fan_out,
-            None => {
-                let over = node.over.ok_or_else(|| HubError::damaged("a `finally` block where a loop should be"))?;
-                row.inherit(over, hint);
-                row.state = State::Expanding;
-                self.put(row);
-                let fan_out = self.new_fan_out(run, location, MAX_ELEMENTS)?;
-                FanOut { count: 0, streams: true, ..fan_out }
-            }
-        };
+        let mut fan_out = started.map_or_else(|| self.start_stream(run, row, hint), Ok)?;
         fan_out.count += count;
         self.count_rounds(run, node.body, State::Blocked, count);
-        self.keep_growing(fan_out);
-        Ok(())
+        self.fan_outs.insert(fan_out.id, fan_out);
+        self.grow(fan_out.id)
     }
 
-    /// Writes a fan-out, whose next rounds are instantiated if the window has room for them.
-    fn keep_growing(&mut self, fan_out: FanOut) {
-        if fan_out.can_grow() {
-            self.pending_notifications.growing.insert(fan_out.id);
-        }
-        self.fan_outs.insert(fan_out.id, fan_out);
+    /// Starts a fan-out whose source runs, without rounds. It inherits what the source did.
+    fn start_stream(&mut self, run: &Run, mut row: JobRow, hint: &Hint) -> ChangeResult<FanOut> {
+        let location = row.location;
+        let over = run.graph.fan_out(location.node).and_then(|node| node.over);
+        row.inherit(over.ok_or_else(|| HubError::damaged("a `finally` block where a loop should be"))?, hint);
+        row.state = State::Expanding;
+        self.put(row);
+        let fan_out = self.new_fan_out(run, location, MAX_ELEMENTS)?;
+        Ok(FanOut { count: 0, streams: true, ..fan_out })
     }
 
     /// Returns a fan-out with `count` rounds, and ids for them.
@@ -139,8 +132,11 @@ impl ChangeSet<'_> {
         let count = self.elements(fan_out.source)?;
         self.count_rounds(run, fan_out.body(run)?, State::Blocked, count - fan_out.count);
         (fan_out.count, fan_out.streams) = (count, false);
-        self.keep_growing(fan_out);
-        if fan_out.settled == fan_out.count { self.close_fan_out(run, &fan_out) } else { Ok(()) }
+        self.fan_outs.insert(fan_out.id, fan_out);
+        match fan_out.settled == fan_out.count {
+            true => self.close_fan_out(run, &fan_out),
+            false => self.grow(fan_out.id),
+        }
     }
 
     /// All rounds of a fan-out that streams have settled. It is stuck if there will be no others unless its source is reset.
@@ -206,6 +202,16 @@ impl ChangeSet<'_> {
         };
         let new = self.chunks.iter().filter(|chunk| chunk.source == source);
         Ok(list.iter().chain(new).cloned().collect())
+    }
+}
+
+/// Returns whether a piece has elements, and they follow the recorded ones. It may also be a piece that is recorded already.
+fn is_new(piece: &ListPiece, recorded: i64) -> Result<bool, HubError> {
+    let (first, count) = (signed(piece.first), elements_of(&piece.chunks));
+    match first {
+        first if first == recorded => Ok(count > 0),
+        first if first.saturating_add(count) <= recorded => Ok(false),
+        first => Err(HubError::BadRequest(format!("the piece begins at element {first}, and {recorded} are recorded"))),
     }
 }
 

@@ -6,7 +6,7 @@ use bue_model::RunState;
 use bue_model::wire::{RunView, StepView};
 use maud::{Markup, html};
 
-use crate::api::lists::{Errors, find_run, list_errors, list_runs};
+use crate::api::lists::{find_run, list_error_groups, list_runs};
 use crate::http::reply::ErrorReply;
 use crate::web::layout::{Page, Section};
 use crate::web::links::with_query;
@@ -141,10 +141,9 @@ async fn steps_of(visit: &Visit, runs: &[RunView], period: &str) -> Result<Vec<(
         let steps = find_run(&visit.hub, run.id).await?.map(|run| run.steps).unwrap_or_default();
         steps.into_iter().for_each(|step| add_step(&mut all, &step));
     }
-    if let Errors::Groups(groups) = list_errors(&visit.hub, Some(&format!("group=1&since={period}&limit=100"))).await? {
-        for group in groups.groups {
-            all.entry(group.step).or_default().failures += group.count;
-        }
+    let query = format!("group=1&since={period}&limit=100");
+    for group in list_error_groups(&visit.hub, &query, visit.is_refresh).await?.groups {
+        all.entry(group.step).or_default().failures += group.count;
     }
     let mut all: Vec<_> = all.into_iter().collect();
     all.sort_by_key(|(_, totals)| std::cmp::Reverse((totals.failures, totals.step.open(), totals.step.finished())));

@@ -3,7 +3,7 @@
 use bue_model::failed_jobs::{FailureGroup, FailureGroupPage};
 use maud::{Markup, html};
 
-use crate::api::lists::{Errors, list_errors};
+use crate::api::lists::list_error_groups;
 use crate::auth::role::Permission;
 use crate::http::reply::ErrorReply;
 use crate::web::form::Form;
@@ -57,9 +57,8 @@ impl ErrorFilters {
 pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let form = Form::parse(visit.query().unwrap_or_default().as_bytes());
     let (filters, after) = (ErrorFilters::of(&form), form.text("after"));
-    let (list, problem) = match list_errors(&visit.hub, Some(&filters.query(after))).await {
-        Ok(Errors::Groups(list)) => (list, None),
-        Ok(Errors::Jobs(_)) => (FailureGroupPage::default(), None),
+    let (list, problem) = match list_error_groups(&visit.hub, &filters.query(after), visit.is_refresh).await {
+        Ok(list) => (list, None),
         Err(error) if error.status().is_client_error() => (FailureGroupPage::default(), Some(error)),
         Err(error) => return Err(error),
     };

@@ -5,7 +5,7 @@ use bue_model::history::{HistorySample, HistoryView};
 use bue_model::wire::{RunView, WorkerView};
 use maud::{Markup, html};
 
-use crate::api::lists::{Errors, list_errors, list_runs, list_workers};
+use crate::api::lists::{list_error_groups, list_runs, list_workers};
 use crate::api::records::history;
 use crate::api::schedules;
 use crate::http::reply::ErrorReply;
@@ -36,9 +36,7 @@ pub(in crate::web) async fn page(visit: &Visit) -> Result<Page, ErrorReply> {
     let period = period_named(&visit.parameter("period")).value;
     let history = history(&visit.hub, Some(&format!("from={period}"))).await?;
     let workers = list_workers(&visit.hub);
-    let Errors::Groups(errors) = list_errors(&visit.hub, Some("group=1&since=24h&limit=8")).await? else {
-        return Ok(Page::new(Section::Overview, "Overview", html! {}));
-    };
+    let errors = list_error_groups(&visit.hub, "group=1&since=24h&limit=8", visit.is_refresh).await?;
     let runs = list_runs(&visit.hub, Some("limit=8")).await?.runs;
     let body = html! {
         (ledger(&history, period))

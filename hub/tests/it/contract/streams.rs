@@ -259,6 +259,54 @@ pub(crate) async fn a_cancelled_run_goes_on_where_it_was(mut world: World) {
     }
 }
 
+/// All rounds are stuck behind a job that failed outside of the loop, and come back behind it.
+pub(crate) async fn a_loop_of_stuck_rounds_comes_back_with_a_cancelled_run(mut world: World) {
+    for streams in [true, false] {
+        let mut script = Script::new();
+        let bad = script.call(&["bad"], &[]);
+        script.call(&["other"], &[]);
+        let source = script.call(&["source"], &[]);
+        script.each(source, |script, x| script.call(&["a"], &[x, Input::Node(bad)]));
+        let run = world.submit(script).await;
+        let held = world.lease(10).await;
+        let named = |name: &str| held.iter().find(|held| held.name() == name).expect(name).clone();
+        if streams {
+            world.piece_accepted(&named("source"), 0, 2).await;
+        }
+        world.report_accepted(&named("bad"), failed("broken")).await;
+        world.report_accepted(&named("source"), if streams { rest("", 0) } else { list(2) }).await;
+        world.now += 1;
+        world.store.cancel_run(world.time(), run).await.expect("cancelled");
+        world.now += 1;
+        world.store.reset_run(world.time(), run).await.expect("a reset");
+        assert_eq!(run_ready(&mut world).await.len(), 4);
+        assert_eq!(world.state(run).await, RunState::Completed);
+    }
+}
+
+/// What failed is in the rounds of a loop in a loop.
+pub(crate) async fn a_loop_of_loops_that_failed_comes_back_with_a_cancelled_run(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["other"], &[]);
+    let outer = script.call(&["outer"], &[]);
+    script.each(outer, |script, x| {
+        let inner = script.call(&["inner"], &[x]);
+        script.each(inner, |script, y| script.call(&["a"], &[y]));
+    });
+    let run = world.submit(script).await;
+    let held = world.lease(10).await;
+    let outer = held.iter().find(|held| held.name() == "outer").expect("the source");
+    world.report_accepted(outer, list(1)).await;
+    world.lease_and_report("inner", list(1)).await;
+    world.lease_and_report("a", failed("broken")).await;
+    world.now += 1;
+    world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    world.now += 1;
+    world.store.reset_run(world.time(), run).await.expect("a reset");
+    assert_eq!(run_ready(&mut world).await.len(), 2);
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
 pub(crate) async fn a_full_window_makes_the_source_wait(mut world: World) {
     let mut script = Script::new();
     let source = script.call(&["source"], &[]);

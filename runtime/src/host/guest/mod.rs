@@ -4,6 +4,7 @@
 //! Depends on [`memory`](crate::host::memory) and on what all guests share (`engine.rs`, `state.rs`, `wasi.rs`).
 
 pub(crate) mod code;
+pub(crate) mod dispatch;
 pub(crate) mod error;
 pub(crate) mod kind;
 pub(crate) mod request;

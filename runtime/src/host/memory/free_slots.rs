@@ -159,6 +159,11 @@ impl SlotBudget {
 }
 
 impl Lists {
+    /// The number of pages that the slots of all images hold.
+    fn resident_pages(&self) -> usize {
+        self.images.iter().filter_map(Weak::upgrade).map(|image| image.lock().resident_pages).sum()
+    }
+
     /// Unmaps the slots that were released first, until the budget is kept.
     fn enforce(&self) {
         let images: Vec<Arc<Slots>> = self.images.iter().filter_map(Weak::upgrade).collect();
@@ -199,7 +204,20 @@ impl FreeSlots {
     pub(crate) fn release(&self) -> bool {
         let mut list = self.slots.lock();
         list.use_count.release();
-        list.warm < list.use_count.missing().max(MIN_WARM_SLOTS)
+        let is_needed = list.warm < list.use_count.missing().max(MIN_WARM_SLOTS);
+        drop(list);
+        is_needed && self.has_room()
+    }
+
+    /// Is there room for one more warm slot, or does another image hold what can make room? To restore a slot takes as long as a short
+    /// step, which is a waste if it only takes the place of another slot of the same image: when thousands of steps end at once.
+    fn has_room(&self) -> bool {
+        let lists = self.budget.lock();
+        let list = self.slots.lock();
+        let (own_pages, warm) = (list.resident_pages, list.warm);
+        drop(list);
+        let all_pages = lists.resident_pages();
+        all_pages > own_pages || own_pages + own_pages / warm.max(1) <= MAX_ALL_RESIDENT_PAGES
     }
 
     /// Adds a released slot, unless the image has enough of them. Those released first make room for it.
@@ -279,6 +297,26 @@ mod tests {
         second.push(slot(), 1);
         assert_eq!((first.warm(), second.warm()), (6, 2), "the oldest made room");
         assert!(first.resident_bytes() + second.resident_bytes() <= MAX_ALL_RESIDENT_PAGES * PAGE);
+    }
+
+    #[test]
+    fn a_slot_is_not_kept_warm_in_the_place_of_another_one_of_its_image() {
+        let budget = SlotBudget::default();
+        let (first, second) = (budget.list(), budget.list());
+        let large = MAX_ALL_RESIDENT_PAGES / 8;
+        let release_all = |image: &FreeSlots| {
+            let kept = (0..20).filter(|_| {
+                let is_kept = image.release();
+                image.push(slot(), if is_kept { large } else { 0 });
+                is_kept
+            });
+            kept.count()
+        };
+        (0..20).for_each(|_| drop(first.acquire()));
+        assert_eq!((release_all(&first), first.warm()), (8, 8));
+        // the slots of the other image are older
+        (0..20).for_each(|_| drop(second.acquire()));
+        assert_eq!((release_all(&second), first.warm(), second.warm()), (8, 0, 8));
     }
 
     /// Takes so many slots at once, then releases them, and returns how many stay warm.

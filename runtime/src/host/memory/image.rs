@@ -15,7 +15,7 @@ use core::ops::Range;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -32,6 +32,10 @@ const MAX_WARM_PAGES: usize = 1024;
 /// enough: a module changes data of the interpreter, and what lies behind its image.
 const MAX_PARTS: usize = 2;
 
+/// Waits of steps for which the pages to give back are those of an earlier one. To ask the kernel which pages of a slot were written to
+/// takes as long as a short step runs; functions of a module may write to different ones.
+const MAX_USES: u32 = 63;
+
 /// Bytes that are compared with the image below at a time.
 const COMPARE_CHUNK: usize = 256 * PAGE;
 
@@ -47,6 +51,31 @@ pub(crate) struct Image {
     free_slots: FreeSlots,
     /// The image itself, mapped to copy from. It is never written to.
     view: OnceLock<Reservation>,
+    unchanged: Mutex<UnchangedPages>,
+}
+
+/// The pages of an image that a waiting step had written to and that were equal to the image again.
+#[derive(Debug, Default)]
+struct UnchangedPages {
+    pages: Arc<[Range<usize>]>,
+    /// How often they are still used before they are determined again.
+    uses: u32,
+}
+
+impl UnchangedPages {
+    /// Returns the pages, or `None` if they are to be determined.
+    fn recall(&mut self) -> Option<Arc<[Range<usize>]>> {
+        match self.uses.checked_sub(1) {
+            Some(uses) => {
+                self.uses = uses;
+                Some(Arc::clone(&self.pages))
+            }
+            None => {
+                self.uses = MAX_USES;
+                None
+            }
+        }
+    }
 }
 
 /// Parts of an immutable file, each mapped at the same offset in memory.
@@ -67,13 +96,27 @@ impl Image {
 
     /// An image of `len` zeros, a multiple of the page size.
     pub(crate) fn zeros(len: usize, budget: &SlotBudget) -> Self {
-        Self { layers: Vec::new(), len, globals: Vec::new(), free_slots: budget.list(), view: OnceLock::new() }
+        Self {
+            layers: Vec::new(),
+            len,
+            globals: Vec::new(),
+            free_slots: budget.list(),
+            view: OnceLock::new(),
+            unchanged: Mutex::default(),
+        }
     }
 
     /// An image whose memory is the first `len` bytes of an immutable file.
     pub(crate) fn from_file(file: File, len: usize, globals: Vec<u64>) -> Self {
         let layer = Layer { file: Arc::new(file), parts: core::iter::once(0..len).collect() };
-        Self { layers: vec![layer], len, globals, free_slots: SlotBudget::default().list(), view: OnceLock::new() }
+        Self {
+            layers: vec![layer],
+            len,
+            globals,
+            free_slots: SlotBudget::default().list(),
+            view: OnceLock::new(),
+            unchanged: Mutex::default(),
+        }
     }
 
     /// An image of `memory`, which began as a copy of this image. Only the differences are stored.
@@ -86,7 +129,7 @@ impl Image {
         let mut layers = self.layers.clone();
         layers.push(Layer { file: Arc::new(file), parts });
         let free_slots = self.free_slots.budget().list();
-        Ok(Self { layers, len: memory.len(), globals, free_slots, view: OnceLock::new() })
+        Ok(Self { layers, len: memory.len(), globals, free_slots, view: OnceLock::new(), unchanged: Mutex::default() })
     }
 
     /// Bytes of memory that an instance has from the start.
@@ -163,24 +206,40 @@ impl Image {
 
     /// Gives back the pages of a slot in use that have been written to and equal the image: those of locks that are free again, of
     /// objects that are dropped. `memory` are the slot's accessible bytes. Returns the number of pages.
+    ///
+    /// Most steps of a module write to the same pages, so most calls look only at those that were equal last time.
     pub(crate) fn release_unchanged(&self, memory: &mut [u8]) -> io::Result<usize> {
-        let written = pagemap::written(memory.as_ptr().addr(), memory.len(), MAX_WARM_PAGES).unwrap_or_default();
+        let known = self.unchanged.lock().unwrap_or_else(PoisonError::into_inner).recall();
+        let (is_known, pages) = (known.is_some(), known.unwrap_or_else(|| all_written(memory)));
+        let equal = self.equal_pages(memory, &pages)?;
+        for part in &equal {
+            // they have the same bytes afterwards, also if they were not written to
+            discard_pages(memory.get_mut(part.clone()).unwrap_or_default())?;
+        }
+        let count = page_count(&equal);
+        if !is_known {
+            self.unchanged.lock().unwrap_or_else(PoisonError::into_inner).pages = equal.into();
+        }
+        Ok(count)
+    }
+
+    /// Returns those of the pages whose bytes equal the image.
+    fn equal_pages(&self, memory: &[u8], pages: &[Range<usize>]) -> io::Result<Vec<Range<usize>>> {
         // SAFETY: the view shows the whole image, and nothing writes to it.
         let image = unsafe { self.view()?.bytes(self.len) };
-        let mut released = 0;
-        for pages in written {
+        let mut parts = Vec::new();
+        for pages in pages {
             let mut at = pages.start;
             while at < pages.end {
                 let rest = memory.get(at..pages.end).unwrap_or_default();
                 let equal = pages_equal(rest, image.get(at..).unwrap_or_default());
-                if let Some(unchanged) = memory.get_mut(at..at + equal).filter(|pages| !pages.is_empty()) {
-                    discard_pages(unchanged)?;
+                if equal > 0 {
+                    parts.push(at..at + equal);
                 }
-                released += equal / PAGE;
                 at += equal + PAGE;
             }
         }
-        Ok(released)
+        Ok(parts)
     }
 
     fn view(&self) -> io::Result<&Reservation> {
@@ -283,6 +342,11 @@ fn pages_equal(memory: &[u8], image: &[u8]) -> usize {
     equal.count() * PAGE
 }
 
+/// The pages of a slot that were written to, as far as there are few enough to be worth a look.
+fn all_written(memory: &[u8]) -> Arc<[Range<usize>]> {
+    pagemap::written(memory.as_ptr().addr(), memory.len(), MAX_WARM_PAGES).unwrap_or_default().into()
+}
+
 fn is_zero(page: &[u8]) -> bool {
     let (words, rest) = page.as_chunks::<16>();
     words.iter().all(|word| *word == [0; 16]) && rest.iter().all(|byte| *byte == 0)
@@ -363,9 +427,45 @@ mod tests {
         assert_eq!(image.release_unchanged(memory).expect("released"), 5);
         let written = pagemap::written(memory.as_ptr().addr(), memory.len(), 14).expect("PAGEMAP_SCAN");
         assert_eq!(written, [3 * PAGE..4 * PAGE, 13 * PAGE..14 * PAGE]);
-        assert_eq!(image.release_unchanged(memory).expect("nothing left"), 0);
         let shown: Vec<u8> = memory.iter().skip(5).step_by(PAGE).copied().collect();
         assert_eq!(shown, [7, 7, 7, 9, 7, 7, 7, 7, 7, 7, 7, 7, 0, 1]);
+    }
+
+    #[test]
+    fn most_waiting_steps_give_back_only_pages_that_were_equal_for_an_earlier_one() {
+        const LEN: usize = 4;
+        let image = Image::blank().with_changes(&[7; LEN * PAGE], Vec::new()).expect("an image");
+        // what a step writes to each page, and the pages that are still its own when it waits
+        let steps = [
+            (vec![(0, 7), (1, 9), (3, 7)], vec![1]),
+            (vec![(0, 9), (2, 7), (3, 7)], vec![0, 2]),
+            (vec![(3, 9)], vec![3]),
+            (Vec::new(), Vec::new()),
+        ];
+        for (written, kept) in steps {
+            let slot = image.slot(8 * PAGE).expect("a slot");
+            // SAFETY: mapped, and only this test has the slot.
+            let memory = unsafe { core::slice::from_raw_parts_mut(slot.base(), LEN * PAGE) };
+            for (page, byte) in &written {
+                // SAFETY: as above. Volatile, because some of these bytes are there already.
+                unsafe { memory.as_mut_ptr().add(page * PAGE).write_volatile(*byte) };
+            }
+            image.release_unchanged(memory).expect("released");
+            let still_written = pagemap::written(memory.as_ptr().addr(), memory.len(), LEN).expect("PAGEMAP_SCAN");
+            let still_written: Vec<usize> = still_written.into_iter().flat_map(|part| part.step_by(PAGE)).collect();
+            assert_eq!(still_written, kept.iter().map(|page| page * PAGE).collect::<Vec<_>>(), "{written:?}");
+            for page in 0..LEN {
+                let byte = written.iter().find(|(at, _)| *at == page).map_or(7, |(_, byte)| *byte);
+                assert_eq!(memory[page * PAGE], byte, "{written:?}");
+            }
+        }
+        image.unchanged.lock().expect("not poisoned").uses = 0;
+        let slot = image.slot(8 * PAGE).expect("a slot");
+        // SAFETY: as above.
+        let memory = unsafe { core::slice::from_raw_parts_mut(slot.base(), LEN * PAGE) };
+        // SAFETY: as above.
+        unsafe { memory.as_mut_ptr().add(2 * PAGE).write_volatile(7) };
+        assert_eq!(image.release_unchanged(memory).expect("released"), 1, "they are determined again");
     }
 
     #[test]
