@@ -22,7 +22,7 @@ mod locked_package;
 mod patches;
 
 use locked_package::variable;
-use patches::PATCHES;
+use patches::{OMITTED, PATCHES};
 
 const TARGET: &str = "wasm32-wasip1";
 /// The variable that names the clang to use.
@@ -292,7 +292,8 @@ fn without_outer_build(mut command: Command) -> Command {
 /// Makes the patched copies of packages. Returns the setting that uses them in place of the originals. The copies have the same
 /// versions, so that the lock file applies.
 fn patched_packages(guests: &Path, target_dir: &Path) -> Result<String> {
-    let packages: BTreeSet<&str> = PATCHES.iter().map(|patch| patch.package).collect();
+    let patched = PATCHES.iter().map(|patch| patch.package);
+    let packages: BTreeSet<&str> = patched.chain(OMITTED.iter().map(|(package, _)| *package)).collect();
     let mut copies = Vec::new();
     for package in packages {
         let mut cargo = without_outer_build(Command::new(variable("CARGO")?));
@@ -305,15 +306,22 @@ fn patched_packages(guests: &Path, target_dir: &Path) -> Result<String> {
     Ok(format!("paths=[{}]", copies.join(",")))
 }
 
-/// Copies a package. A file that has not changed is left alone, so that cargo does not compile it again.
+/// Copies a package, without what the guests leave out. A file that has not changed is left alone, so that cargo does not compile it
+/// again.
 fn copy_patched(package: &str, original: &Path, copy: &Path) -> Result<()> {
     let mut files = Vec::new();
     list_files(original, &mut files).map_err(|error| format!("cannot read {}: {error}", original.display()))?;
     for file in files {
         let name = file.strip_prefix(original).unwrap_or(&file);
+        let target = copy.join(name);
+        if is_omitted(package, name) {
+            // in a copy that was made before
+            let removed = if target.exists() { fs::remove_file(&target) } else { Ok(()) };
+            removed.map_err(|error| format!("cannot remove {}: {error}", target.display()))?;
+            continue;
+        }
         let content = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         let content = patched(package, name, content)?;
-        let target = copy.join(name);
         if fs::read(&target).is_ok_and(|existing| existing == content) {
             continue;
         }
@@ -321,6 +329,10 @@ fn copy_patched(package: &str, original: &Path, copy: &Path) -> Result<()> {
         written.map_err(|error| format!("cannot write {}: {error}", target.display()))?;
     }
     Ok(())
+}
+
+fn is_omitted(package: &str, name: &Path) -> bool {
+    OMITTED.iter().any(|(of, path)| *of == package && name.starts_with(path))
 }
 
 /// Applies the patches of a file.
