@@ -1,5 +1,6 @@
-//! What workers request and send: leases, heartbeats, reports, pieces of lists, and lines that are followed. Tokens leave the hub sealed for their worker. A heartbeat or report whose
-//! seal is wrong is answered as one of a lost lease, and does not reach the store. Answers say whose lines are followed.
+//! What workers request and send: leases, heartbeats, reports, pieces of lists, and lines that are followed. Tokens leave the hub
+//! sealed for their worker. A heartbeat or report whose seal is wrong is answered as one of a lost lease, and does not reach the store.
+//! Answers say whose lines are followed.
 
 use bue_model::log::LogBatch;
 use bue_model::wire::{
@@ -137,6 +138,7 @@ pub(super) async fn record_piece(
             return postcard(&PieceVerdict::LeaseLost);
         }
     }
+    hub.progress.record_growth(hub.now(), piece.run);
     postcard(&wait_for_room(hub, piece).await?)
 }
 

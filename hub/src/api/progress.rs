@@ -17,7 +17,14 @@ const MIN_SPAN_MS: u64 = 2_000;
 
 /// Samples by run. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RunProgress(Arc<Mutex<HashMap<RunId, VecDeque<Sample>>>>);
+pub(crate) struct RunProgress(Arc<Mutex<HashMap<RunId, Progress>>>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    samples: VecDeque<Sample>,
+    /// When a loop was last given rounds by a source that still runs.
+    grew_at: Option<Timestamp>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sample {
@@ -34,20 +41,33 @@ impl RunProgress {
             return;
         }
         if runs.len() >= MAX_RUNS && !runs.contains_key(&view.id) {
-            runs.retain(|_, samples| samples.back().is_some_and(|last| now.since_ms(last.at) < MAX_AGE_MS));
+            runs.retain(|_, run| run.samples.back().is_some_and(|last| now.since_ms(last.at) < MAX_AGE_MS));
         }
         if runs.len() < MAX_RUNS || runs.contains_key(&view.id) {
-            let samples = runs.entry(view.id).or_default();
+            let samples = &mut runs.entry(view.id).or_default().samples;
             samples.retain(|sample| now.since_ms(sample.at) <= MAX_AGE_MS);
             samples.push_back(Sample { at: now, finished: view.counts.finished() });
         }
     }
 
-    /// Returns when a run will have ended if it goes on as in the recent past.
+    /// Records that a source of a run has given its loop rounds and may give it more. Runs that nobody looks at are not estimated.
+    pub(super) fn record_growth(&self, now: Timestamp, run: RunId) {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(run) = runs.get_mut(&run) {
+            run.grew_at = Some(now);
+        }
+    }
+
+    /// Returns when a run will have ended if it goes on as in the recent past. `None` if loops have been given rounds since then by
+    /// sources that may give them more: how many there will be is not known.
     pub(super) fn eta(&self, now: Timestamp, view: &RunView) -> Option<Timestamp> {
         let submitted = Sample { at: view.created_at, finished: 0 };
         let runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sampled = runs.get(&view.id).into_iter().flatten().copied();
+        let run = runs.get(&view.id);
+        if run.and_then(|run| run.grew_at).is_some_and(|at| now.since_ms(at) <= MAX_AGE_MS) {
+            return None;
+        }
+        let sampled = run.into_iter().flat_map(|run| &run.samples).copied();
         let oldest = std::iter::once(submitted).chain(sampled).find(|sample| now.since_ms(sample.at) <= MAX_AGE_MS)?;
         estimate(now, oldest, view)
     }
@@ -114,6 +134,14 @@ mod tests {
         assert_eq!(eta(11_000, &view(9, 300)), None, "too few jobs");
         assert_eq!(eta(2_999, &view(100, 300)), None, "too little time");
         assert_eq!(eta(200_000, &view(100, 300)), None, "no sample of the recent past");
+        progress.record(Timestamp(8_000), &view(50, 350));
+        progress.record_growth(Timestamp(9_000), view(0, 0).id);
+        assert_eq!(eta(11_000, &view(100, 300)), None, "a source yields");
+        assert!(eta(128_000, &view(500, 300)).is_none(), "it did within the last two minutes");
+        progress.record(Timestamp(129_000), &view(500, 400));
+        assert!(eta(139_000, &view(600, 300)).is_some(), "it did not");
+        let progress = RunProgress::default();
+        let eta = |now, view: &RunView| progress.eta(Timestamp(now), view);
         let mut unknown = view(100, 300);
         unknown.steps.push(StepView::default());
         unknown.step_count = 2;
