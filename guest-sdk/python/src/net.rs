@@ -248,8 +248,8 @@ mod _bue_net {
         if timeout_ms != Some(0) {
             send_waiting();
         }
-        let completions: Completions = host::request(&HostRequest::Wait { tickets, timeout_ms })
-            .ok_or_else(|| bad_reply(vm))?;
+        let completions: Completions =
+            host::request(&HostRequest::Wait { tickets, timeout_ms }).ok_or_else(|| bad_reply(vm))?;
         Ok(completions.into_iter().map(|(ticket, completion)| completed_operation(ticket, completion, vm)).collect())
     }
 
