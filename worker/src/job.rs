@@ -236,11 +236,11 @@ impl JobRunner {
         let running = match task {
             StepTask::Sandbox(task) => {
                 let bucket = self.fetch.step_bucket(lease.run, &self.limits);
-                let running = self.hosts.run_with((task, lease.job.0), bucket, reserved).await?;
+                let running = self.hosts.run_with((*task, lease.job.0), bucket, reserved).await?;
                 drop(pending_start);
                 running
             }
-            StepTask::Query(query) => return self.follow(self.databases.run(query), lease, step).await,
+            StepTask::Query(query) => return self.follow(self.databases.run(*query), lease, step).await,
         };
         self.follow(running, lease, step).await
     }

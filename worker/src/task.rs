@@ -16,9 +16,9 @@ use crate::environment::Environment;
 #[derive(Debug)]
 pub(crate) enum StepTask {
     /// Runs in a sandbox.
-    Sandbox(Task),
+    Sandbox(Box<Task>),
     /// Runs on a PostgreSQL server.
-    Query(Query),
+    Query(Box<Query>),
 }
 
 /// Batches of elements that make a small window full: a step is suspended only when it is a few batches ahead.
@@ -54,21 +54,22 @@ impl StepTask {
         };
         let FetchedStep { bundle, packages, compiled, inputs } = fetched;
         if step.language.engine() == Engine::Postgres {
-            return Ok(Self::Query(query(step, bundle, inputs, limits)?));
+            return Ok(Self::Query(Box::new(query(step, bundle, inputs, limits)?)));
         }
         let mut permissions = Permissions::from_capabilities(&step.allow, &step.scope);
         permissions.trace = lease.trace;
         if step.language.engine() == Engine::Python {
             permissions.environment = environment.requested(&step.allow, &step.scope)?;
         }
-        Ok(Self::Sandbox(Task {
+        let task = Task {
             code: code(step, bundle, packages, compiled)?,
             inputs,
             env: lease.env.clone(),
             loop_text: step.loop_text.clone(),
             limits,
             permissions,
-        }))
+        };
+        Ok(Self::Sandbox(Box::new(task)))
     }
 }
 

@@ -144,11 +144,12 @@ pub(super) async fn write(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Resu
     let (with_log, with_stored_log): (Vec<&DoneRow>, Vec<&DoneRow>) =
         ended.into_iter().partition(|row| row.log.is_some());
     let restored: Vec<i64> = changes.done.keys().filter(|id| changes.snapshot.done.contains_key(id)).copied().collect();
+    // first, because a loop without rounds is done again as soon as it is restored
+    delete_done(tx, &restored).await?;
     // before rows of `job` are deleted, because their logs move along
     move_to_done(tx, changes.now, &with_stored_log).await?;
     // pipelined: one round trip for all of them; no two of them change the same rows
     tokio::try_join!(
-        delete_done(tx, &restored),
         delete_jobs(tx, &deleted),
         update_jobs(tx, changes, &updated),
         write_fan_outs(tx, changes),

@@ -101,11 +101,12 @@ fn find_state(wasm: &[u8]) -> Parsed<ModuleState> {
                     return Ok(refuse(&reason));
                 }
             }
-            Payload::ElementSection(section) => {
-                if !state.indirect.add_elements(section)? {
+            Payload::ElementSection(section) => match state.indirect.add_elements(section)? {
+                true => {}
+                false => {
                     return Ok(refuse("it fills its table with something other than functions at constant indices"));
                 }
-            }
+            },
             Payload::StartSection { .. } => return Ok(refuse("it has a start function")),
             Payload::ImportSection(section) => {
                 for (index, import) in (0_u32..).zip(section.into_imports()) {
